@@ -21,6 +21,7 @@ from engine_accuracy import sections as refitted_sections
 from engine_errors import SECTIONS as ENGINE_SECTIONS
 from gguf_sizes import SECTIONS as FILE_SECTIONS
 from host_errors import SECTIONS as HOST_SECTIONS
+from hybrid_errors import SECTIONS as HYBRID_SECTIONS
 from latency_errors import SECTIONS as LATENCY_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
@@ -271,6 +272,7 @@ SECTIONS: dict[str, Section] = {
         value="weights optimizer",
     ),
     **ENGINE_SECTIONS,
+    **HYBRID_SECTIONS,
     **FILE_SECTIONS,
     **refitted_sections(),
     **HOURS_SECTIONS,

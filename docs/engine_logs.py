@@ -15,8 +15,8 @@ from typing import NamedTuple
 import llmcalc
 from llmcalc.core.architecture import Architecture, Run
 from llmcalc.core.record import changed
+from llmcalc.serving.start.asked_drafts import LLAMA_CPP, state_copies
 from llmcalc.serving.start.draft_stacks import part_of, prediction_stack
-from llmcalc.serving.start.drafts import LLAMA_CPP, state_copies
 from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 
 DATA = Path(__file__).resolve().parent / "data"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from math import inf
+from math import floor, inf
 from typing import NamedTuple
 
 import llmcalc
@@ -52,26 +52,34 @@ def _requests_at_once(case: Case) -> Answers:
     found: dict[str, float | None] = dict.fromkeys(("start", "times", "fit"))
     with suppress(llmcalc.LlmcalcError):
         start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment).to_dict()
-        found["start"] = start["requests"] if start["starts"] else 0
+        found["start"] = floor(start["requests"]) if start["starts"] else 0
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": HUGE}
         times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
-        found["times"] = times["capacity"] if times["capacity"] >= 1 else 0
+        found["times"] = floor(times["capacity"] + 1e-9)
     with suppress(llmcalc.LlmcalcError):
-        fit = llmcalc.fit(case.model, solve="batch", **case.layout, **case.fit).to_dict()
-        found["fit"] = fit["value"] if fit["fits"] else 0
+        fit = llmcalc.fit(case.model, solve="batch", **case.layout, **case.fit)
+        found["fit"] = fit.to_dict()["value"] if fit.fits else 0
+        if fit.start and fit.start.automatic:
+            del found["fit"]  # it counts the whole model on the GPUs
     return found
 
 
 def _does_it_start(case: Case) -> Answers:
-    """Return whether the engine starts and runs one request."""
+    """Return whether the engine starts and runs one request. If llama.cpp keeps a part of the model in host memory,
+    ``latency`` and ``fit`` are not asked, which count the whole model on the GPUs.
+    """
     found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency", "fit"))
     with suppress(llmcalc.LlmcalcError):
         start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment)
-        found["start"] = start.to_dict()["starts"]
+        found["start"] = start.starts and start.to_dict()["requests"] >= 1
+        if start.automatic:
+            found = dict.fromkeys(("start", "times"), found["start"])
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
         found["times"] = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()["fits"]
+    if "latency" not in found:
+        return found
     with suppress(llmcalc.LlmcalcError):
         load = {"seq": case.length - 2, "new_tokens": 2}
         found["latency"] = llmcalc.latency(case.model, **case.layout, **load, **case.deployment).to_dict()["fits"]
@@ -115,12 +123,14 @@ def _default_layout(case: Case) -> Answers:
     """Return whether the deployment starts where no layout is given."""
     found: dict[str, bool | None] = dict.fromkeys(("start", "times", "fit"))
     with suppress(llmcalc.LlmcalcError):
-        found["start"] = llmcalc.serve(case.model, max_model_len=case.length, **case.deployment).to_dict()["starts"]
+        start = llmcalc.serve(case.model, max_model_len=case.length, **case.deployment)
+        found["start"] = start.starts and start.to_dict()["requests"] >= 1
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
         found["times"] = llmcalc.serve(case.model, **load, **case.deployment).to_dict()["fits"]
     with suppress(llmcalc.LlmcalcError):
-        found["fit"] = llmcalc.fit(case.model, **{**case.fit, "gpu": case.gpu}).fits
+        fit = llmcalc.fit(case.model, **{**case.fit, "gpu": case.gpu})
+        found["fit"] = fit.fits or bool(fit.start and fit.start.automatic)  # by llama.cpp, with a part in host memory
     return found
 
 

@@ -271,7 +271,7 @@ def tasks(options: argparse.Namespace) -> Iterator[Task]:
 
 
 def preload() -> None:
-    """Import what workers need and build typer's commands, so that they do not do so again."""
+    """Import what workers need, so that they do not do so again."""
     from importlib import import_module
     from pkgutil import walk_packages
 
@@ -279,12 +279,6 @@ def preload() -> None:
         if not module.name.endswith("__main__"):
             with contextlib.suppress(ImportError):
                 import_module(module.name)
-    from typer.main import get_command
-
-    from llmcalc.cli import typer_app
-
-    commands = get_command(typer_app.application())
-    typer_app.application = lambda: commands  # type: ignore[assignment, misc]
     gc.freeze()
     gc.set_threshold(FEWEST_OBJECTS)
 

@@ -249,8 +249,7 @@ def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kin
     rows = max(BLOCK // max(prod(shape[1:]), 1), 1)
     for start in range(0, shape[0], rows):
         part = slice(start, start + rows)
-        arrays = [columns[0][part], *columns[1:]]
-        result[part] = value(dict(zip((axis.name for axis in axes), arrays, strict=True)))
+        result[part] = value(dict(zip((axis.name for axis in axes), [columns[0][part], *columns[1:]], strict=True)))
     return result
 
 

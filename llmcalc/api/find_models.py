@@ -23,7 +23,7 @@ def find_models(
     reserve: str | int = RESERVE,
     **settings: Unpack[ModelSearchSettings],
 ) -> ModelSearch:
-    """Find the presets that fit on GPUs for serving, largest first.
+    """Find the presets that fit on GPUs for serving, newest first and then largest.
 
     Each model has the weight format with the most bits in which at least ``seq`` tokens fit, starting with the format
     of its published checkpoint, and the largest context with this format.
@@ -31,7 +31,7 @@ def find_models(
     >>> import llmcalc
     >>> found = llmcalc.find_models("rtx4090", weights="q4_k_m")
     >>> found.models[0].name, found.models[0].context
-    ('seed-oss-36b', 10610)
+    ('qwen3.5-moe-35b-a3b', 158172)
 
     Args:
         gpu: accelerator with an optional count, such as ``"rtx4090"`` or ``"h100:2"``; or the memory of one GPU.

@@ -59,12 +59,8 @@ def serving_front(
         settings: further settings of ``serve``, such as ``mix``, ``turns``, ``prefix_share``, ``draft`` or
             ``max_num_seqs``.
     """
-    given = {
-        "engine": engine, "weights": weights, "experts": experts, "attention_weights": attention_weights,
-        "cache": cache, "max_num_batched_tokens": max_num_batched_tokens, "price": price, "sla": sla,
-        "calibration": calibration, "watts": watts, "api_price": api_price,
-    }  # fmt: skip
-    own: dict[str, Any] = {**{name: value for name, value in given.items() if value is not None}, **settings}
-    found = timed(read_service(model, gpu, {"isl": isl, "osl": osl, "pareto": True, **own}))
+    given = {name: value for name, value in locals().items() if name not in ("model", "gpu", "settings")}
+    own = {name: value for name, value in given.items() if value is not None or name in ("isl", "osl")}
+    found = timed(read_service(model, gpu, {"pareto": True, **own, **settings}))
     assert isinstance(found, ServingFront)
     return found

@@ -62,7 +62,6 @@ def sweep(
     def read(changes: Sequence[str]) -> Architecture:
         if isinstance(model, Architecture) and not (changes or fixed):
             return model
-        changed = (*fixed, *changes)
-        return read_model(model, overrides=changed, as_=as_, allow_unknown=allow_unknown, strict=strict)
+        return read_model(model, overrides=(*fixed, *changes), as_=as_, allow_unknown=allow_unknown, strict=strict)
 
     return evaluate_grid(read, axes, names, settings)

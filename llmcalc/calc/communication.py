@@ -257,7 +257,6 @@ def _tied_weights(
         name = identity(row.entry.stack, row.tensor)
         ranks = stored[name]
         if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):
-            count = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-            group, factors = ("pp", ranks), (("n_params", count),)
+            group, factors = ("pp", ranks), (("n_params", mesh.share_of_weight(row.tensor, row.declaration, row.size)),)
             yield _outside(component(row), ALL_REDUCE, group, f"tied {GRADIENTS}", UPDATE, factors, gradient_bits)
         seen.add(name)

@@ -200,8 +200,7 @@ class LayerKernels:
 
     def rows(self, work: Work) -> Form:
         """Return the product of the output axes of an equation that depend on the workload."""
-        lengths = map(self.place.extent, work.equation.out.axes)
-        return product(length for length in lengths if isinstance(length, Form))
+        return product(length for length in map(self.place.extent, work.equation.out.axes) if isinstance(length, Form))
 
     def weight_factors(self, tensor: Tensor, axes: tuple[str, ...], work: Work) -> Iterator[tuple[str, Extent]]:
         """Yield the factors of a weight access. A weight is read only if the equation has at least one row.

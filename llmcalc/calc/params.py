@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import group_by, summed
 from ..core.architecture import Architecture, Extra, Stack, model_of
@@ -12,6 +11,7 @@ from ..core.ledger import Row, active_elements, model_rows, rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.tree import Node, Place, product_texts, tree
+from ..core.type_names import Any, ClassVar
 
 
 @record

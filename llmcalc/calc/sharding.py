@@ -107,10 +107,11 @@ class Mesh:
         """Values that determine the share of a tensor on one rank, which is the same for any number of replicas."""
         return self.tp, self.cp, self.sp, self.ep, self.etp, self.expert_tp, self.vocabulary_multiple
 
-    def division_of(self, declaration: Declaration) -> tuple[int | bool | None, ...]:
-        """Return the values that determine the share of the tensors of a layer. Only experts depend on all of them."""
-        if declaration.has_divided_experts:
-            return self.division
+    def division_of(self, *declarations: Declaration) -> tuple[int | bool | None, ...]:
+        """Return the values that determine the share of the tensors of layers. Only experts depend on all of them."""
+        for declaration in declarations:
+            if declaration.has_divided_experts:
+                return self.division
         return self.tp, self.cp, self.sp, self.vocabulary_multiple
 
     def padded(self, length: int) -> int:
@@ -136,7 +137,7 @@ class Mesh:
         """Return the number of shards of an axis. Key/value heads are replicated if there are fewer heads than
         ranks.
         """
-        division, length = declaration.division(axis), int(declaration.axes[axis])
+        division, length = declaration.divisions.get(axis, ""), int(declaration.axes[axis])
         group, ranks = self.group(division, routed)
         if division == "replicated" and ranks % length == 0:
             return min(ranks, length)
@@ -152,14 +153,14 @@ class Mesh:
         A sum over a sharded axis gives a partial sum on each rank. A lookup in a sharded table also requires a sum
         because only one rank stores the row. The group is empty if every rank already has the full result.
         """
-        axes = {axis for operand in (equation.out, *equation.operands) for axis in operand.axes}
-        routed = not axes.isdisjoint(_routed_axes(declaration))
+        chosen, named = declaration.expert_axes, (equation.out, *equation.operands)
+        routed = bool(chosen) and any(not chosen.isdisjoint(operand.axes) for operand in named)
         summed = set(equation.contracted)
         if equation.function == "gather":
             names = {operand.name for operand in equation.operands}
             tables = (tensor for tensor in declaration.tensors if tensor.name in names)
             summed |= {axis for tensor in tables for axis in tensor.axes} - set(equation.out.axes)
-        divisions = [(axis, declaration.division(axis)) for axis in summed]
+        divisions = [(axis, declaration.divisions.get(axis, "")) for axis in summed]
         shards = [(self.divisor(declaration, axis, routed), own) for axis, own in divisions if own in TENSOR_DIVISIONS]
         ranks, division = max(shards, default=(1, ""))
         return (self.group(division, routed)[0], ranks) if ranks > 1 else ("", 1)
@@ -167,11 +168,11 @@ class Mesh:
     def shards(self, axes: tuple[str, ...], declaration: Declaration) -> int:
         """Return the number of ranks over which tensor parallelism divides a tensor with these axes."""
         divided = 1
-        if self.tp == self.expert_tp == 1:
+        if 1 == self.tp == self.expert_tp:
             return divided
-        routed = not _routed_axes(declaration).isdisjoint(axes)
+        routed, division_of = not declaration.expert_axes.isdisjoint(axes), declaration.divisions
         for axis in axes:
-            if declaration.division(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
+            if division_of.get(axis) in TENSOR_DIVISIONS and isinstance(declaration.axes.get(axis), int):
                 divided = max(divided, self.divisor(declaration, axis, routed))
         return divided
 
@@ -183,7 +184,7 @@ class Mesh:
         if divided == 1 and self.sp:
             divided = self.tp
         # each rank computes an equal share of the routed tokens
-        if self.etp is None and not _routed_axes(declaration).isdisjoint(axes):
+        if self.etp is None and not declaration.expert_axes.isdisjoint(axes):
             divided *= max(1, self.tp // self.expert_tp)
         return -(-count // (divided * self.cp))
 
@@ -197,7 +198,7 @@ class Mesh:
             return count
         divided = experts = 1
         for axis in tensor.axes:
-            division, length = declaration.division(axis), int(declaration.axes[axis])
+            division, length = declaration.divisions.get(axis, ""), int(declaration.axes[axis])
             if not division and self.tp > 1:
                 raise UnsupportedError(_undeclared(tensor, declaration, axis), parameter="tp")
             if division == "null_experts" and tensor.active:
@@ -212,11 +213,6 @@ class Mesh:
                     count = count // length * self.padded(length)
                 divided = max(divided, self.divisor(declaration, axis, tensor.active is not None))
         return count // (divided * experts)
-
-
-def _routed_axes(declaration: Declaration) -> set[str]:
-    """Return the axes that count the experts of a token."""
-    return {tensor.active[1] for tensor in declaration.tensors if tensor.active}
 
 
 def _undeclared(tensor: Tensor, declaration: Declaration, axis: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..core.architecture import Architecture, Stack
 from ..core.declaration import Declaration, State
@@ -15,6 +16,9 @@ from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
 from ..core.record import NamedTuple, remembered
 from ..core.workload import symbols
+
+if TYPE_CHECKING:
+    from .sharding import Mesh
 
 PAIRS = "visible_pairs"  # factor that replaces (q, k) under a mask
 Extent = Form | int
@@ -93,10 +97,12 @@ class Placed(NamedTuple):
         """
         separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
         masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate
-        if not (masked and {"q", "k"} <= set(axes)):
-            return [(axis, self.extent(axis)) for axis in axes]
-        others = [(axis, self.extent(axis)) for axis in axes if axis not in ("q", "k")]
-        return [(PAIRS, visible_pairs(self.declaration, self.symbols)), *others]
+        own, found = (self.declaration, self.symbols, self.conventions.convention), list[tuple[str, Extent]]()
+        if masked and {"q", "k"} <= set(axes):
+            found, axes = [(PAIRS, visible_pairs(*own[:2]))], tuple(axis for axis in axes if axis not in ("q", "k"))
+        for axis in axes:
+            found.append((axis, extent(axis, *own)))
+        return found
 
 
 def executed_stacks(architecture: Architecture, conventions: Conventions) -> Iterator[tuple[Stack, dict[str, Form]]]:
@@ -119,6 +125,21 @@ def walk(architecture: Architecture, conventions: Conventions) -> Sequence[Place
         return found
 
     return remembered(architecture, "_placed", conventions, compute, most=16)
+
+
+def executed_declarations(architecture: Architecture) -> list[Declaration]:
+    """Return the declarations of all executed layers and inner layers."""
+
+    def compute() -> list[Declaration]:
+        found = declarations(*(stack for stack in architecture.stacks if not stack.unused))
+        return list({id(declaration): declaration for *_, declaration in found}.values())
+
+    return remembered(architecture, "_executed_declarations", None, compute)
+
+
+def division(architecture: Architecture, mesh: Mesh) -> tuple[int | bool | None, ...]:
+    """Return what the shares of all tensors on a mesh depend on. Meshes that differ in replicas have it in common."""
+    return remembered(architecture, "_division", mesh, lambda: mesh.division_of(*executed_declarations(architecture)))
 
 
 def executed(declaration: Declaration, conventions: Conventions) -> tuple[Equation, ...]:

@@ -325,6 +325,4 @@ def _label(name: str, is_tested: bool) -> Format:
 def layout_candidates(architecture: Architecture) -> list[str]:
     """Return the possible layouts of a checkpoint, most likely first."""
     arch = architecture.inputs.get("gguf")
-    if arch:
-        return [f"gguf:{arch}", f"gguf:{arch}+"]
-    return [published_name(architecture), architecture.layout]
+    return [f"gguf:{arch}", f"gguf:{arch}+"] if arch else [published_name(architecture), architecture.layout]

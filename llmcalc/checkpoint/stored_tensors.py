@@ -256,9 +256,7 @@ def _stored_shape(row: Row, rule: Rule) -> Shape:
     if row.tensor.linear:
         *lead, inputs, outputs = sizes
         return (*lead, inputs, outputs) if rule.transposed else (*lead, outputs, inputs)
-    if row.tensor.groups[-1] == ("K",):
-        return (sizes[0], 1, sizes[1])
-    return tuple(sizes)
+    return (sizes[0], 1, sizes[1]) if row.tensor.groups[-1] == ("K",) else tuple(sizes)
 
 
 def _joined(shapes: list[Shape], row: Row, rule: Rule) -> Shape:
@@ -281,8 +279,7 @@ def aliases(result: Params, name: str) -> dict[str, str]:
         rule = layout.rule(keys, conditions_of(row.entry.layer, row.entry.stack, alone))
         others = [other for key in keys for other in layout.rules.get(key, ()) if "{x}" not in other.stored]
         stored = stored_name(rule, row, number)
-        identity = row.tensor.share or (row.entry.stack.name, number, stored)
-        own = primary.setdefault(identity, stored)
+        own = primary.setdefault(row.tensor.share or (row.entry.stack.name, number, stored), stored)
         for other in {stored, *(stored_name(other, row, number) for other in others)}:
             if other != own:
                 found.setdefault(other, own)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ..core.errors import InputError
+from ..core.type_names import TYPE_CHECKING
 
-TYPE_CHECKING = False  # same as in typing, which is slow to import
 if TYPE_CHECKING:
     from pathlib import Path
 

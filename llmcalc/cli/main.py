@@ -1,7 +1,7 @@
 """Entry point of the ``llmcalc`` command line.
 
-Command lines are parsed without typer to start faster. Typer handles only completion and
-usage errors. Exit codes are 0 (success), 1 (negative result), 2 (bad input) and 70 (an error of llmcalc).
+Command lines are parsed without typer to start faster. Typer only completes words in a shell. Exit codes are 0
+(success), 1 (negative result), 2 (bad input) and 70 (an error of llmcalc).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ OK, NO, BAD_INPUT, INTERNAL_ERROR = 0, 1, 2, 70
 FEWEST_OBJECTS = 100_000  # objects of a garbage collection; a short command creates fewer
 SIGNALLED = 128  # exit code of a process ended by a signal: 128 + its number
 SIGINT, SIGPIPE = 2, 13
-HELP = ("--help", "-h")
+HELP, VERSION, COMPLETION = ("--help", "-h"), (["--version"], ["-V"]), (["--install-completion"], ["--show-completion"])
 COMMAND = "--command"  # option whose value may also follow --
 
 
@@ -64,15 +64,15 @@ def _internal_error(error: Exception) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words in (["--version"], ["-V"]):
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if words[:1] in VERSION:
         from .. import __version__
 
         print(f"llmcalc {__version__}")
         return OK
     from ..core.errors import SPELLING
 
-    if words[:1] == ["help"]:
-        words = [*words[1:], "--help"]
     token = SPELLING.set(lambda name, value: _spell(words, name, value))
     try:
         return _run(words)
@@ -133,60 +133,54 @@ def _run(words: list[str]) -> int:
     from .table import split
 
     name, rest = split(words)
-    if "_LLMCALC_COMPLETE" in os.environ:
-        return _by_typer(words)
-    if not name:
-        return _group_help(words)
-    from .commands import load
+    if "_LLMCALC_COMPLETE" in os.environ or words[:1] in COMPLETION:
+        from .typer_app import complete
 
-    command = load(name)
-    rest = _current(command, rest)
-    if "--help" in rest or "-h" in rest:
-        return _command_help(command, [word for word in rest if word not in HELP])
+        return complete(words)
     from ..core.errors import InputError
     from .parser import UsageError, read
 
     try:
+        if not name:
+            return _group_help(words)
+        from .commands import load
+
+        command = load(name)
+        rest = _current(command, rest)
+        if not set(HELP).isdisjoint(rest):
+            rest = [word for word in rest if word not in HELP]
+            flags = rest if all(word.startswith("-") for word in rest) else []
+            if set(flags) <= command.options.keys():
+                from .help_screen import print_help
+
+                print_help(name, flags)
+                return OK
         return command.run(**read(command, rest))
-    except UsageError:
-        return _by_typer([*name.split(), *rest])
     except InputError as error:
         from .errors import print_error
 
         print_error(error, words)
-        return BAD_INPUT
+    except UsageError as error:
+        from .usage import explain
+
+        explain(error, [*name.split(), *rest])
+    return BAD_INPUT
 
 
 def _group_help(words: list[str]) -> int:
-    """Print the help of the program or of a group of commands. Leave other words to typer."""
+    """Print the help of the program or of a group of commands. Raise an error for other words."""
     from .table import GROUPS
 
     name = next((word for word in words[:1] if word in GROUPS), "")
-    if (words[1:] if name else words) not in ([], *([word] for word in HELP)):
-        return _by_typer(words)
+    rest = words[1:] if name else words
+    if rest and rest[0] not in HELP:
+        from .usage import unknown_command
+
+        raise unknown_command(name, rest[0])
     from .help_screen import print_help
 
     print_help(name)
     return OK
-
-
-def _command_help(command: Command, rest: list[str]) -> int:
-    """Print the help of a command, or of its options if nothing else is given."""
-    from .help_screen import print_help
-
-    flags = rest if all(word.startswith("-") for word in rest) else []
-    if set(flags) - set(command.options):
-        return _by_typer([*command.name.split(), *flags])
-    print_help(command.name, flags)
-    return OK
-
-
-def _by_typer(words: list[str]) -> int:
-    try:
-        from .typer_app import run
-    except ModuleNotFoundError:  # of typer, in a browser
-        from .usage import run
-    return run(words)
 
 
 def _discard(stream: object) -> None:

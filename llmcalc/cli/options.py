@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..core import setting
 from ..core.errors import InputError
+from ..core.type_names import TYPE_CHECKING, Any
 from ..report import PARTIAL, format_names, terminal
 from .spec import Argument, Option, option_of
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from ..core.errors import InputError
 from ..core.printable import LONGEST_MESSAGE, escaped
 from ..core.record import changed
+from ..core.type_names import Any
 from ..report import render
 from ..report.document import Document
 

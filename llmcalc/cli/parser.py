@@ -1,17 +1,17 @@
 """Parser of command lines.
 
 The parser accepts ``--x value``, ``--x=value``, flags, short forms, repeated options, positional arguments and ``--``,
-as typer does. What is wrong with any other line is explained by typer, or in a browser by ``cli/usage.py``.
+as typer does. ``cli/usage.py`` explains what is wrong with any other line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS, SCALES, read_integer
-from .spec import Argument, Command, Option
+from ..core.type_names import Any
+from .spec import Command, Option
 
 
 class UsageError(Exception):
@@ -41,8 +41,7 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
             positional.append(word)
         else:
             _read_option(command, word, rest, values)
-    _fill(command.arguments, positional, values)
-    check_count(command, values)
+    _fill(command, positional, values)
     return values
 
 
@@ -61,7 +60,7 @@ def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[
         if following is None:
             raise UsageError(f"option {short_repr(flag)} requires an argument", flag)
         text = following
-    value, given = checker(option)(text), values[option.name]
+    value, given = _checked(option, text), values[option.name]
     if option.repeatable:
         value = [*given, value]
     elif option.flag == "--gpu" and given is not None:
@@ -71,48 +70,36 @@ def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[
     values[option.name] = value
 
 
-def _fill(arguments: Sequence[Argument], words: list[str], values: dict[str, Any]) -> None:
-    """Assign positional arguments."""
-    for argument in arguments:
+def _fill(command: Command, words: list[str], values: dict[str, Any]) -> None:
+    for argument in command.arguments:
         taken = words if argument.many else words[:1]
         if argument.least and not taken:
-            raise UsageError(f"missing argument {short_repr(argument.name)}")
+            raise UsageError(f"missing argument {short_repr(argument.name)}", argument.name)
+        if len(taken) < argument.least:
+            from .texts import examples
+
+            message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(taken)}"
+            raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
         words = words[len(taken) :]
         values[argument.name] = list(taken) if argument.many else next(iter(taken), None)
     if words:
         raise UsageError(f"got unexpected extra argument(s) ({' '.join(words)})")
 
 
-def check_count(command: Command, values: dict[str, Any]) -> None:
-    """Raise an error if a list of arguments is too short."""
-    for argument in command.arguments:
-        given = values[argument.name]
-        if argument.many and len(given) < argument.least:
-            from .texts import examples
-
-            message = f"{command.name} requires at least {argument.least} {argument.name}, not {len(given)}"
-            raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
-
-
-def checker(option: Option) -> Callable[[str | None], Any]:
-    """Return a function that checks and converts the value of an option with choices, or of a number."""
-
-    def check(value: str | None) -> Any:
-        if value is None:
-            return None
-        if option.choices and value not in option.choices:
-            hint = did_you_mean(value, option.choices) or f"use one of {', '.join(option.choices)}"
-            raise InputError(f"invalid value {short_repr(value)}", parameter=option.name, hint=hint)
-        if option.kind is int:
-            number = read_integer(value, SCALES if option.name in LENGTHS else None)  # lengths may end in k or M
-            if number is None:
-                kind = "length" if option.name in LENGTHS else "value"
-                own = "a number such as 8192 or 32k" if kind == "length" else "an integer in digits, such as 16"
-                raise InputError(f"invalid {kind} {short_repr(value)}", parameter=option.name, hint=f"use {own}")
-            return number
-        return value
-
-    return check
+def _checked(option: Option, text: str) -> Any:
+    """Return the value of an option, one of its choices or a number. Lengths may end in k or M."""
+    if option.choices and text not in option.choices:
+        hint = did_you_mean(text, option.choices) or f"use one of {', '.join(option.choices)}"
+        raise InputError(f"invalid value {short_repr(text)}", parameter=option.name, hint=hint)
+    if option.kind is not int:
+        return text
+    is_length = option.name in LENGTHS
+    number = read_integer(text, SCALES if is_length else None)
+    if number is None:
+        own = "a number such as 8192 or 32k" if is_length else "an integer in digits, such as 16"
+        what = f"invalid {'length' if is_length else 'value'} {short_repr(text)}"
+        raise InputError(what, parameter=option.name, hint=f"use {own}")
+    return number
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -9,11 +9,11 @@ converts them to a typer application that explains errors and completes words. `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..core.errors import as_keyword
 from ..core.record import record
 from ..core.setting import TEXTS, Setting
+from ..core.type_names import Any
 
 
 @record

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, TypeVar
+
+from .type_names import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

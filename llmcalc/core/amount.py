@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from math import prod
 from operator import itemgetter
-from typing import Any, TypeVar
 
 from .axes import GLOSSARY
 from .form import Symbolic
 from .tree import Node, product_texts, total
+from .type_names import Any, TypeVar
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")

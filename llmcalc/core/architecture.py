@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from itertools import accumulate
-from typing import Any
 
 from .declaration import Declaration
 from .errors import SizeError
@@ -23,6 +22,7 @@ from .notebook_display import NotebookDisplay
 from .printable import plural
 from .record import NamedTuple, fields, record
 from .traits import glossary
+from .type_names import Any
 
 PREDICTION_LAYERS = "prediction_layers"  # key of ``Architecture.inputs``: layers for multi-token prediction
 

@@ -108,8 +108,7 @@ def elementwise(function: Callable[..., Any], *values: Number) -> Any:
     """Return a function of each element of vectors, or of numbers. A number is the same for all elements."""
     if not any(isinstance(value, Vector) for value in values):
         return function(*values)
-    lists = [value.values if isinstance(value, Vector) else repeat(value) for value in values]
-    return Vector(map(function, *lists))
+    return Vector(map(function, *[value.values if isinstance(value, Vector) else repeat(value) for value in values]))
 
 
 def _operator(function: Callable[[Any, Any], Any], *, is_reflected: bool = False) -> Callable[[Vector, Number], Any]:

@@ -31,7 +31,7 @@ def read_axes(lines: Iterable[str]) -> dict[str, tuple[str, str]]:
     >>> read_axes(["x xs  n_experts  number of routed experts"])["xs"]
     ('n_experts', 'number of routed experts')
     """
-    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in lines if line.strip()]
+    rows = [map(str.strip, filter(str.strip, line.split("  "))) for line in lines if line.strip()]
     return {letter: (name, meaning) for letters, name, meaning in rows for letter in letters.split()}
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from itertools import chain
 
 from .errors import DescriptionError, short_repr
 from .record import changed, record
 from .traits import EXPERTS, MATRIX, Traits, divisions, glossary
+from .type_names import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .equation import Equation
@@ -49,7 +50,7 @@ class Tensor:
     @cached_property
     def axes(self) -> tuple[str, ...]:
         """Axes of all dimensions, in order."""
-        return tuple(axis for group in self.groups for axis in group)
+        return tuple(chain.from_iterable(self.groups))
 
 
 @record
@@ -88,6 +89,8 @@ class Declaration:
         component: component of the tensors and equations that are declared next, or empty for that of the layer.
         components: component of each equation for which it differs from that of the layer.
         layer: layer that the equations belong to, set by ``bind``.
+        expert_axes: axes that count the experts of a token.
+        divisions: attribute of ``Parallel`` that lists an axis, by axis, set by ``bind``.
 
     >>> d = Declaration({"d": 3, "f": 5})
     >>> d.weights("w1[d | f]", "b1[f]")
@@ -98,7 +101,9 @@ class Declaration:
     __slots__ = (
         "__dict__",
         "divides_experts",
+        "divisions",
         "executed",
+        "expert_axes",
         "extents",
         "layer",
         "leaves",
@@ -109,6 +114,8 @@ class Declaration:
         self.extents: dict[Hashable, tuple[object, int | Form]] = {}
         self.executed: dict[Hashable, tuple[Equation, ...]] = {}
         self.divides_experts: bool | None = None
+        self.expert_axes: set[str] = set()
+        self.divisions: Mapping[str, str] = {}
         self.layer: Traits | None = None
         self.axes = axes
         self.input = "x"
@@ -146,10 +153,12 @@ class Declaration:
         """Declare tensors such as ``wq[d | h e]``."""
         for spec in specs:
             name, groups, linear = _read_tensor(spec)
-            for axis in (axis for group in groups for axis in group):
+            for axis in chain.from_iterable(groups):
                 if axis not in self.axes:
                     raise DescriptionError(f"axis {axis!r} of tensor {short_repr(spec)} has no length")
             self.tensors.append(Tensor(name, groups, linear, share, active, table, buffer, unused, self.component))
+        if active:
+            self.expert_axes.add(active[1])
 
     def equations(self, *lines: str, tag: str = "") -> None:
         """Declare equations in execution order. ``tag`` is an additional tag of all of them, such as ``nograd``."""
@@ -170,7 +179,8 @@ class Declaration:
         found.tensors = [changed(tensor, unused=True) for tensor in self.tensors]
         found.parts = [(name, part.only_stored()) for name, part in self.parts]
         found.idle_experts, found.spare_positions, found.logits = self.idle_experts, self.spare_positions, self.logits
-        found.layer, found.is_only_stored = self.layer, True
+        found.layer, found.divisions, found.expert_axes = self.layer, self.divisions, self.expert_axes
+        found.is_only_stored = True
         return found
 
     def bind(self, layer: Traits) -> Declaration:
@@ -178,7 +188,8 @@ class Declaration:
         declaration.
         """
         for _, declaration in self.walk():
-            declaration.layer = declaration.layer or layer
+            if declaration.layer is None:
+                declaration.layer, declaration.divisions = layer, divisions(type(layer))  # type: ignore[arg-type]
         return self
 
     def include(self, name: str, part: Layer | Declaration, *, of: str = "", gives: str = "") -> None:
@@ -198,14 +209,14 @@ class Declaration:
 
     def division(self, axis: str) -> str:
         """Return the ``Parallel`` attribute that lists an axis, or an empty string if no attribute does."""
-        return divisions(type(self.layer)).get(axis, "") if self.layer else ""  # type: ignore[arg-type]
+        return self.divisions.get(axis, "")
 
     @property
     def has_divided_experts(self) -> bool:
         """Whether the shares of tensors depend on the ranks of experts. Ask only after the declaration is complete."""
         if self.divides_experts is None:
-            is_routed = any(tensor.active for tensor in self.tensors)
-            self.divides_experts = is_routed or any("expert" in self.division(axis) for axis in self.axes)
+            divided = {"expert", "null_experts"}.intersection(map(self.division, self.axes))
+            self.divides_experts = bool(self.expert_axes or divided)
         return self.divides_experts
 
     def name_of(self, axis: str) -> str:
@@ -238,5 +249,5 @@ def _read_tensor(spec: str) -> tuple[str, tuple[tuple[str, ...], ...], bool]:
     match = _TENSOR.fullmatch(spec)
     if not match:
         raise DescriptionError(f"invalid tensor {short_repr(spec)}; use a form such as wq[d | h e]")
-    groups = tuple(tuple(group.split()) for group in match[2].replace("|", ";").split(";"))
+    groups = tuple(map(tuple, map(str.split, match[2].replace("|", ";").split(";"))))
     return match[1], groups, "|" in match[2]

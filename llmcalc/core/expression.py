@@ -14,11 +14,11 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
+from .type_names import Any
 
-_TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_][A-Za-z_0-9]*)|(.))", re.DOTALL)
+_TOKEN = re.compile(r"(?a)(\d+)|(\w+)|(\S)")  # a number, a name or a sign
 _LONGEST = 400
 _DEEPEST = 40
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
@@ -55,6 +55,11 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(tree[1] for tree in subtrees(parse(text)) if tree[0] == "name")
 
 
+def words_in(text: str) -> list[str]:
+    """Return the names in a text, including function names. The text need not be a valid expression."""
+    return [name for _, name, _ in _TOKEN.findall(text) if name]
+
+
 def subtrees(tree: Tree) -> Iterator[Tree]:
     """Yield a parsed expression and all of its subexpressions."""
     yield tree
@@ -68,7 +73,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth = text, 0, 0
-        self.tokens = [match.groups() for match in _TOKEN.finditer(text) if match.group().strip()]
+        self.tokens: list[tuple[str, str, str]] = _TOKEN.findall(text)
 
     def sum(self) -> Tree:
         if self.depth > _DEEPEST:
@@ -117,7 +122,7 @@ class _Parser:
 
     def take(self, signs: str) -> str:
         """Consume and return the next token if it is in ``signs``. Otherwise, return an empty string."""
-        sign = self.tokens[self.at][2] if self.at < len(self.tokens) else None
+        sign = self.tokens[self.at][2] if self.at < len(self.tokens) else ""
         if not sign or sign not in signs:
             return ""
         self.at += 1

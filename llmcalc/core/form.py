@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from .errors import UnknownNameError
 from .record import NamedTuple
+from .type_names import Any
 
 
 class Call(NamedTuple):
@@ -133,10 +133,11 @@ class Form(Symbolic):
             UnknownNameError: if a symbol has no value.
         """
         total: Any = 0
+        known: Mapping[Any, Any] = workload
         for monomial, factor in self.terms.items():
             value: Any = factor
             for atom in monomial:
-                value = value * _value(atom, workload)
+                value = value * (known[atom] if type(atom) is str and atom in known else _value(atom, known))
             total = total + value
         return total
 
@@ -149,9 +150,7 @@ class Form(Symbolic):
 
 def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
     if isinstance(atom, str):
-        if atom not in workload:
-            raise UnknownNameError("workload symbol", atom, workload)
-        return workload[atom]
+        raise UnknownNameError("workload symbol", atom, workload)
     return FUNCTIONS[atom.function](*(lift(argument)(**workload) for argument in atom.arguments))
 
 
@@ -288,9 +287,7 @@ def touched(n: Any, j: Any, tokens: Any) -> Any:
     >>> touched(128, 4, 1), round(touched(128, 4, 64), 2)
     (4.0, 111.22)
     """
-    if _is_symbolic(n, j, tokens):
-        return _atom("touched", n, j, tokens)
-    return n * (1 - (1 - j / n) ** tokens)
+    return _atom("touched", n, j, tokens) if _is_symbolic(n, j, tokens) else n * (1 - (1 - j / n) ** tokens)
 
 
 def _half(even: Any) -> Any:

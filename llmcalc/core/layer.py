@@ -6,13 +6,12 @@ Each kind is defined in ``llmcalc/layers/<kind>.py`` and looked up by file name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
-
 from .declaration import Declaration
 from .part import LARGEST_SIZE as LARGEST_SIZE
 from .part import Part
 from .part import is_number as is_number
 from .traits import Traits
+from .type_names import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from typing import Self

@@ -6,7 +6,8 @@ The core knows no reports. The package, which gives out results, registers the f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+
+from .type_names import Any, ClassVar
 
 renderers: list[Callable[[Any], str]] = []  # functions that render a result as HTML; the last one is used
 

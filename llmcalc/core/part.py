@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from operator import is_not
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from .errors import DescriptionError, InputError, SizeError, UnknownNameError, short_repr
 from .record import MISSING, changed, fields
+from .type_names import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 if TYPE_CHECKING:
     from .shrink import Sizes
@@ -56,9 +56,10 @@ class Part:
         """Validate the type and value of every field, and convert mappings to parts."""
         own = self.__dict__
         is_given = map(is_not, own.values(), self.__template__.values())  # type: ignore[attr-defined]
-        for name, base, optional, default, is_valid in compress(_plan(type(self)), is_given):  # type: ignore[arg-type]
+        kind: Any = type(self)
+        for name, base, optional, default in compress(_plan(kind), is_given):
             value = own[name]
-            if (optional and value is None) or is_valid(value):
+            if (optional and value is None) or _test(kind, name, base)(value):
                 continue
             if name in self.PARTS:
                 own[name] = part = _part_at(self, name, value, default)
@@ -112,12 +113,13 @@ class Part:
 
 
 @cache
-def _plan(kind: type[Part]) -> list[tuple[str, str, bool, Any, Callable[[object], bool]]]:
-    """Return (name, type, whether None is allowed, default, test of other values) for each field."""
-    found = [(entry.name, str(entry.type).removesuffix(" | None"), entry) for entry in fields(kind)]
-    return [(name, base, entry.type != base, entry.default, _test(kind, name, base)) for name, base, entry in found]
+def _plan(kind: type[Part]) -> list[tuple[str, str, bool, Any]]:
+    """Return (name, type, whether None is allowed, default) for each field."""
+    found = [(entry, str(entry.type).removesuffix(" | None")) for entry in fields(kind)]
+    return [(entry.name, base, entry.type != base, entry.default) for entry, base in found]
 
 
+@cache
 def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
     """Return a function that tells whether a value is valid for a field."""
     if name in kind.PARTS:
@@ -135,9 +137,7 @@ def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a finite number."""
-    if type(value) is int:
-        return abs(value) <= LARGEST_SIZE
-    return type(value) is float and abs(value) < float("inf")
+    return abs(value) <= LARGEST_SIZE if type(value) is int else type(value) is float and abs(value) < float("inf")
 
 
 def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:

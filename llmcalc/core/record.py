@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
+
+from .type_names import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
 
 Class = TypeVar("Class", bound=type)
 Record = TypeVar("Record")
@@ -87,16 +88,25 @@ class Field(NamedTuple):
 @dataclass_transform(frozen_default=True)
 def record(cls: Class) -> Class:
     """Turn a class into a record. All annotated names (own and inherited) except class variables become fields."""
-    found = {field.name: field for base in reversed(cls.__mro__) for field in vars(base).get("__fields__", ())}
+    found: dict[str, Field] = {}
+    template: dict[str, Any] = {}
+    required = list[str]()
+    for base in reversed(cls.__mro__):
+        for field in vars(base).get("__fields__", ()):
+            found[field.name] = field
     own = vars(cls)
     for name, kind in own.get("__annotations__", {}).items():
         if not kind.startswith("ClassVar"):
             found[name] = Field._make((name, kind, own.get(name, MISSING)))
+    for field in found.values():
+        template[field.name] = field.default
+        if field.default is MISSING:
+            required.append(field.name)
     added: dict[str, Any] = {
         "__fields__": tuple(found.values()),
         "__match_args__": tuple(found),
-        "__template__": {field.name: field.default for field in found.values()},
-        "__required__": tuple([field.name for field in found.values() if field.default is MISSING]),
+        "__template__": template,
+        "__required__": tuple(required),
         "__dataclass_fields__": _Standard(),
     }
     for name, value in (added | _METHODS).items():

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, overload
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
 from .record import changed, fields, record
+from .type_names import Any, overload
 
 MOST_PAIRS, LONGEST_HINT = 8, 120  # of a list in a hint
 AMOUNT, SIZE, TEXTS = "a number or a string such as 15T", "an integer or a string such as 24GiB", "a list of strings"

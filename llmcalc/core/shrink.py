@@ -114,8 +114,7 @@ class Sizes:
         prime.
         """
         if (role, value) not in self.given:
-            earlier = sum(1 for other, _ in self.given if other == role)
-            found = pool[earlier % len(pool)] if pool else self._new_prime()
+            found = pool[sum(1 for other, _ in self.given if other == role) % len(pool)] if pool else self._new_prime()
             self.given[role, value] = found * self.width_multiple if role == WIDTH else found
         return self.given[role, value]
 

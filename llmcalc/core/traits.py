@@ -6,10 +6,10 @@ Calculators, the linter and reports use these traits and do not depend on specif
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
 
 from .axes import GLOSSARY, read_axes
 from .record import record
+from .type_names import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,5 +250,5 @@ def divisions(kind: type[Traits]) -> dict[str, str]:
     return found
 
 
-def _bases(kind: type[Traits]) -> Iterator[type[Traits]]:
-    return (base for base in reversed(kind.__mro__) if issubclass(base, Traits))
+def _bases(kind: type[Traits]) -> list[type[Traits]]:
+    return [base for base in reversed(kind.__mro__) if issubclass(base, Traits)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from .architecture import Stack
 from .record import record
+from .type_names import Any
 
 Place = tuple[str, str, tuple[int, str], str]  # stack, section or block, number and name of the sub-layer, layer
 

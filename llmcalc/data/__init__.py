@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing takes long
+    from typing import Any
 
 FOLDER = os.path.dirname(__file__)
 

@@ -28,10 +28,15 @@ def _unserved_kind(engine: str, architecture: Architecture) -> str:
     if architecture.is_encoder_decoder and rule.get("encoder_decoder"):
         return "encoder-decoder models of text"
     kinds = {*rule.get("kinds", "").split()}
-    layers = (layer for run in architecture.main.runs for part in run.block.sublayers for _, layer in part.layers())
-    if found := next((layer.kind() for layer in layers if layer.kind() in kinds), None):
+    if found := next((kind for kind in _kinds(architecture) if kind in kinds), None):
         return f"models with {found.replace('_', ' ')} layers"
     return "models without attention" if rule.get("attention_free") and not has_attention(architecture) else ""
+
+
+def _kinds(architecture: Architecture) -> list[str]:
+    """Return the kinds of the layers of all blocks, which are found once for all engines."""
+    layers = (layer for run in architecture.main.runs for part in run.block.sublayers for _, layer in part.layers())
+    return remembered(architecture, "_kinds", None, lambda: list(dict.fromkeys(layer.kind() for layer in layers)))
 
 
 def unserved_note(engine: str, architecture: Architecture) -> str:

@@ -205,8 +205,7 @@ def _engine_value(values: Mapping[str, str], value: Any) -> Any:
     names = [theirs for theirs, ours in values.items() if ours == value and theirs != "*"]
     if names:
         return names[0]
-    is_default = value in PLAIN or values.get(value) == "" or "*" in values
-    return None if is_default else value
+    return None if value in PLAIN or values.get(value) == "" or "*" in values else value
 
 
 def smaller_format(engine: str, name: str) -> str:

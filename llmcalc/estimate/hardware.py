@@ -19,8 +19,12 @@ def usual_counts(node: int, most: int) -> list[int]:
     >>> usual_counts(8, 30)
     [1, 2, 4, 8, 16, 24]
     """
-    powers = [1 << power for power in range(min(node, most).bit_length())]
-    return sorted({*powers, *range(node, most + 1, node)})
+    return sorted({*[1 << power for power in range(min(node, most).bit_length())], *range(node, most + 1, node)})
+
+
+def more_counts(node: int, count: int, times: int) -> list[int]:
+    """Return the usual numbers of accelerators above ``count``, up to so many times as many."""
+    return [size for size in usual_counts(node, times * count) if size > count]
 
 
 class Offer(NamedTuple):

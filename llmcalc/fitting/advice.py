@@ -6,6 +6,7 @@ smaller number format or more GPUs, and the candidates of each kind, both in the
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -85,4 +86,22 @@ def tried(settings: Settings, attempt: Attempt, helps: Helps) -> Change | None:
     with suppress(InputError):
         change = attempt(settings)
         return change if helps(change.result) else None
+    return None
+
+
+def first_enough(counts: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:
+    """Return the first of ascending numbers of GPUs that is enough, if any.
+
+    More are enough wherever fewer are, but for numbers that do not divide a model: twice as many are tried in turn, and
+    then numbers between.
+
+    >>> first_enough(range(1, 100), lambda count: count > 40)
+    41
+    """
+    low, last = 0, len(counts) - 1
+    for at, count in enumerate(counts):
+        if at in (0, last) or count >= 2 * counts[low - 1]:
+            if is_enough(count):
+                return counts[bisect_left(counts, True, low, at, key=is_enough)]
+            low = at + 1
     return None

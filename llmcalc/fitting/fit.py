@@ -221,7 +221,7 @@ def _solve(question: Question, solve: str | None) -> tuple[Fit, Solution | None]
             return question.ask({solve: most}), own
         if is_unlimited:
             return question.ask(), Solution(solve, None, is_unlimited=True)
-        return found, Solution(solve, size)
+        return found, Solution(solve, size, is_unlimited=size is not None and size == most)
     architecture, card, arguments = question.architecture, question.card, question.arguments
     if solve == "quant":
         if question.is_training or arguments.get("weights"):

@@ -64,7 +64,7 @@ def fit_changes(question: Question) -> Iterator[Change]:
     return advice(
         lambda found: known.kinds(),
         lambda settings: Change(settings, question.ask(settings, is_trial=True)),
-        lambda fit: fit.fits and not getattr(fit.result, "refusals", ()),
+        question.is_solved_by,
         repeats=lambda change, found: found.keys() <= change.keys(),
     )
 
@@ -84,7 +84,7 @@ class _Known:
         """Yield the candidates of each kind."""
         for names in TRAINING if self.question.is_training else SERVING:
             if names == ("gpus",):
-                yield self._more_gpus()
+                yield self.question.more_gpus()
             elif names in (("batch",), ("seq",)):
                 yield self._largest(*names)
             else:
@@ -148,12 +148,6 @@ class _Known:
             except InputError:
                 return self.question.is_training  # not known, as one of these settings is not allowed
         return False
-
-    def _more_gpus(self) -> Iterator[Settings]:
-        """Yield the fewest GPUs with which the model fits, if they are more than now."""
-        found = self.question.fewest()
-        if found and found[0] > self.question.budget["count"]:
-            yield self.question.more_gpus(found)
 
     def _largest(self, name: str) -> Iterator[Settings]:
         """Yield the largest smaller batch, or the longest shorter context in thousands of tokens."""

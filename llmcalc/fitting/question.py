@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..calc.memory.fit import Fit
@@ -9,10 +10,11 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..engines.hardware import is_reachable
-from ..estimate.hardware import Accelerator
+from ..estimate.hardware import Accelerator, more_counts
 from .check import check_fit, layout_of
 from .solution import Candidate
 
+MOST_TIMES = 8  # as many GPUs, for which a file is read
 Settings = dict[str, Any]
 
 
@@ -50,6 +52,10 @@ class Question:
         own.pop("gpu", None)
         return check_fit(self.architecture, **own, is_trial=is_trial)
 
+    def is_solved_by(self, found: Fit) -> bool:
+        """Return whether the fit check with changed settings answers the question with yes."""
+        return found.fits and not getattr(found.result, "refusals", ())
+
     def largest(self, name: str) -> tuple[int | None, Fit]:
         """Return the largest ``seq`` or ``batch`` that fits, or None, and the fit check."""
         from .sizes import solve_size  # a check alone is fast without the searches
@@ -63,11 +69,13 @@ class Question:
         found = solve_gpus(self.architecture, self.budget, self.arguments)
         return found if found and is_reachable(self.card, found[0]) else None
 
-    def more_gpus(self, found: tuple[int, Fit]) -> Settings:
-        """Return the change to a larger number of GPUs, which may need a layout."""
-        is_divided = self.is_training and self.arguments.get("mesh") not in (None, Mesh())
-        mesh = {"mesh": found[1].result.mesh} if is_divided else {}  # with more data-parallel ranks
-        return {"gpu": self.gpu, "count": found[0], **mesh}
+    def more_gpus(self) -> Iterator[Settings]:
+        """Yield the change to the fewest GPUs with which the model fits, if they are more than now."""
+        found = self.fewest()
+        if found and found[0] > self.budget["count"]:
+            is_divided = self.is_training and self.arguments.get("mesh") not in (None, Mesh())
+            mesh = {"mesh": found[1].result.mesh} if is_divided else {}  # with more data-parallel ranks
+            yield {"gpu": self.gpu, "count": found[0], **mesh}
 
     def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
         """Return the fit checks with weight formats, given with their bits per weight, most bits first."""
@@ -77,3 +85,22 @@ class Question:
                 arguments = {"layout": layout_of(found[-1].fit)}
             found.append(Candidate(name, self.ask({**arguments, "weights": name}), bits))
         return found[::-1]
+
+
+@record
+class FileQuestion(Question):
+    """Whether training fits with the settings of a file, which mean others on another number of GPUs.
+
+    ``read`` reads the file with changed settings and returns the fit check.
+    """
+
+    read: Callable[[Settings], Fit]
+
+    def ask(self, changes: Settings | None = None, *, is_trial: bool = False) -> Fit:
+        """Return the fit check of the file with changed settings."""
+        return self.read(changes or {})
+
+    def more_gpus(self) -> Iterator[Settings]:
+        """Yield changes to the usual larger numbers of GPUs."""
+        for count in more_counts(self.budget["node"], self.budget["count"], MOST_TIMES):
+            yield {"gpu": self.gpu, "count": count}

@@ -71,8 +71,7 @@ def read_command(command: str | Sequence[str]) -> EngineCommand:
     words = _split(command)
     engine, program, start, end = _program(words)
     profile = tables("engines")[engine]
-    before = words[:start]
-    environment = dict(word.split("=", 1) for word in before if re.fullmatch(_ASSIGNMENT, word))
+    environment = dict(word.split("=", 1) for word in words[:start] if re.fullmatch(_ASSIGNMENT, word))
     own = profile.get("program_flags", {}).get(program)
     variables = profile.get("environment", {})
     usual = {key: text for name, text in environment.items() for key in variables.get(name, "").split()}

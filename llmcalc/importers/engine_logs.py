@@ -240,8 +240,7 @@ def _settings(lines: Iterable[str]) -> Iterator[tuple[str, re.Match[str]]]:
 
 def _find(pattern: str | re.Pattern[str], lines: Iterable[str]) -> str:
     """Return the first group that matches in the first line that matches."""
-    matches = (re.search(pattern, line) for line in lines)
-    found = next((each for each in matches if each), None)
+    found = next((each for each in (re.search(pattern, line) for line in lines) if each), None)
     return next(group for group in found.groups() if group).strip() if found else ""
 
 

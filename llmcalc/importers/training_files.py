@@ -290,8 +290,7 @@ def _integer(value: Any, setting: Setting) -> Any:
     """Return a whole number that is written as 4096.0 or as text as an integer, and any other value unchanged."""
     if setting.kind is int and isinstance(value, str):
         return value if (read := read_integer(value)) is None else read
-    is_whole = setting.kind is int and isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value
+    return int(value) if setting.kind is int and isinstance(value, float) and value.is_integer() else value
 
 
 def _read_deepspeed(file: ParsedFile, key: str, value: Any, found: TrainingValues) -> None:

@@ -25,12 +25,9 @@ _SIZE = r"(?a)\d+(?:\.\d+)?\s*[kmgt]i?b"
 _BARE_NUMBER = r"(?a)(\d+(?:\.\d+)?)\s*([mgt]?)i?"
 COUNT_DIGITS = 6  # of a number of GPUs
 _COUNT = rf"(?P<count>\d{{1,{COUNT_DIGITS}}})"
-_SPACED = rf"(?a)(?P<name>.+?)\s+{_COUNT}"
-_COUNTED = (
-    rf"(?a){_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)",  # 8xh100, 8 x h100, 8*h100, 8 h100
-    rf"(?a)(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}",  # h100:8, h100:x8, h100x8, h100 * 8
-    _SPACED,  # h100 8
-)
+_SPACED = rf"(?a)(?P<name>.+?)\s+{_COUNT}"  # h100 8
+_NAME_FIRST = rf"(?a)(?P<name>.+?)\s*(?::\s*[x×]?|[x×*])\s*{_COUNT}"  # h100:8, h100:x8, h100x8, h100 * 8
+_COUNT_FIRST = rf"(?a){_COUNT}(?:\s*[x×*]\s*|\s+)(?P<name>.+)"  # 8xh100, 8 x h100, 8*h100, 8 h100
 _NUMBERED = r"(?a)(?P<name>.*?[a-z0-9])[\W_]+(?P<count>\d+)\W*|(?P<first>\d+)[\W_]+(?P<rest>[a-z0-9].*)"
 
 
@@ -227,7 +224,8 @@ def _read(text: str) -> Gpus:
         raise _unknown(text)
     if _is_known(wanted):
         return _gpus(wanted, None)
-    matches = [match for pattern in _COUNTED if (match := re.fullmatch(pattern, wanted)) and _is_known(match["name"])]
+    patterns = (_NAME_FIRST,) if ":" in wanted else (_COUNT_FIRST, _NAME_FIRST, _SPACED)
+    matches = [match for pattern in patterns if (match := re.fullmatch(pattern, wanted)) and _is_known(match["name"])]
     readings = {(*accelerators_named(match["name"]), match["count"]): match for match in matches}
     if len(readings) > 1 or (":" not in wanted and any(_is_known(match["count"]) for match in matches)):
         raise InputError(f"{text!r} is ambiguous", parameter="gpu", hint="write a name and a count as in {gpu=h100:8}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import DescriptionError, InputError, UnknownNameError, nearest, short_repr
 from ..core.record import NamedTuple, changed
 from ..core.setting import Setting, read_texts
+from ..core.type_names import Any
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts

@@ -8,16 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
-from typing import Any
 
 from ..calc.memory.number_formats import Format, read_format
 from ..calc.memory.weight_formats import TABLES, UNQUANTISED, FormatRule, RequestedFormats
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import OF_LAYERS, changed, remembered
 from ..core.traits import NORM, ROUTER
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import table, tables
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..checkpoint.published_weights import PublishedWeights
     from ..core.architecture import Architecture
@@ -99,8 +98,7 @@ def number_format(name: str, parameter: str = "") -> Format:
 @cache
 def _read(name: str) -> Format:
     entry = tables("formats")[name]
-    fallback = _read(entry["fallback"]) if "fallback" in entry else None
-    return read_format(name, entry, fallback)
+    return read_format(name, entry, _read(entry["fallback"]) if "fallback" in entry else None)
 
 
 def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iterable[str] = ()) -> RequestedFormats:

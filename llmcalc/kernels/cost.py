@@ -33,8 +33,7 @@ class ClassFormats:
 
     def of(self, operation: Operation) -> WeightBits:
         """Return the formats of the weights of an operation."""
-        own = {EXPERTS: self.experts, ATTENTION: self.attention}
-        return own.get(operation.number_class, self.weights)
+        return {EXPERTS: self.experts, ATTENTION: self.attention}.get(operation.number_class, self.weights)
 
 
 class Cost(NamedTuple):

@@ -61,8 +61,7 @@ class KernelCosts:
         """Return the coefficients of a kind of kernels, and remember that the step uses them."""
         if (kind, kernel) not in self._used:
             own = self.accelerator.name, kernel, self.without, self.kernel_library(kind)
-            found = self.measured.coefficients(kind, *own)
-            self.efficiencies[kind, kernel] = self._used[kind, kernel] = found
+            self.efficiencies[kind, kernel] = self._used[kind, kernel] = self.measured.coefficients(kind, *own)
         return self._used[kind, kernel].values
 
     def kernel_library(self, kind: str) -> str:

@@ -238,8 +238,7 @@ def attention_decode(
     xp = namespace(sequences, keys, heads, key_heads, device.bandwidth)
     elements = key_width + value_width
     moved = sequences * keys * key_heads * elements * cache_bytes + 2.0 * sequences * heads * elements
-    padded = xp.maximum(16, heads / key_heads) * key_heads
-    flops = 2.0 * sequences * padded * elements * keys
+    flops = 2.0 * sequences * (xp.maximum(16, heads / key_heads) * key_heads) * elements * keys
     return stream(sequences * key_heads, keys, moved, flops, device, peak, c, alone)
 
 

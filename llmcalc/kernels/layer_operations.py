@@ -162,8 +162,7 @@ class _LayerOperations:
 
     def product_of(self, axes: Iterable[str]) -> Form:
         """Return the number of elements of a tensor with these axes on one rank. Visible pairs replace q and k."""
-        whole = product(extent for _, extent in self.place.extents(tuple(axes)))
-        return divided(whole, self.shards(axes))
+        return divided(product(extent for _, extent in self.place.extents(tuple(axes))), self.shards(axes))
 
     def gemm(self, numbers: list[int], common: dict[str, Any]) -> Operation:
         """Return the product that merged contractions of the same activation are."""

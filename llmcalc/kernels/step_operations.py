@@ -10,7 +10,7 @@ from ..calc.layer_collectives import layer_collectives
 from ..calc.layer_collectives.recorder import FollowedLayer
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.sharding import Mesh
-from ..calc.walk import Conventions, Placed, executed, walk
+from ..calc.walk import Conventions, Placed, division, executed, executed_declarations, walk
 from ..calc.work import Work, place_works
 from ..core.architecture import Architecture
 from ..core.declaration import Declaration
@@ -76,8 +76,7 @@ def check_division(architecture: Architecture, mesh: Mesh) -> None:
         UnsupportedError: a layer kind that does not declare how tensor parallelism divides an axis.
     """
     known = remembered(architecture, f"{OF_LAYERS}_divided", None, dict[Key, Declaration])
-    places = walk(architecture, step_conventions(DECODE)) if mesh.ranks > 1 else ()
-    for declaration in {id(place.declaration): place.declaration for place in places}.values():
+    for declaration in executed_declarations(architecture) if mesh.ranks > 1 else ():
         key = id(declaration), mesh.division_of(declaration)
         if key not in known:
             _check_division(declaration, mesh)
@@ -152,7 +151,8 @@ def groups(
                 found[key] = known._replace(applied=known.applied + equal.applied)
         return dict(sorted(found.items(), key=lambda item: DECODE not in item[1].phases))  # in the order of ``paired``
 
-    return remembered(architecture, "_step_groups", (mesh, formats, phases), compute, most=256)
+    key = (division(architecture, mesh), formats, phases)
+    return remembered(architecture, "_step_groups", key, compute, most=256)
 
 
 def all_pairs(architecture: Architecture, mesh: Mesh, phases: tuple[str, ...] = PHASES) -> list[Pair]:
@@ -208,7 +208,8 @@ def exchanges(
             found[key] = known._replace(number=known.number + 1)
         return tuple(found.values())
 
-    return remembered(architecture, "_exchanges", (mesh, bits, phases), compute, most=256)
+    key = (division(architecture, mesh), bits, phases)
+    return remembered(architecture, "_exchanges", key, compute, most=256)
 
 
 def collectives(architecture: Architecture, mesh: Mesh, conventions: Conventions, bits: int) -> tuple[Collective, ...]:

@@ -87,7 +87,6 @@ def fewest_waves(
             scales = 1.0 if SCALED_COLUMNS % width == 0 else c["two_scales"]
             loading = (height + width) * width_bytes / (c["load_gb"] * GIGA)
             each = k * xp.maximum(2.0 * height * width * scales / flops, loading) + c["tile_us"] * MICRO
-            is_chosen = order < fewest
-            time = xp.where(is_chosen, waves * each, time)
+            time = xp.where(order < fewest, waves * each, time)
             fewest = xp.minimum(fewest, order)
     return time

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnknownNameError
 from ..core.layer import Layer
 from ..core.part import Part
+from ..core.type_names import TYPE_CHECKING, Any
 from ..core.zoo_search import find_module, module_names
 
 if TYPE_CHECKING:

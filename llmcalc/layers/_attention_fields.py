@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.description.part_family import PartFamily
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import changed, record
 from ..core.traits import Parallel, Roles, Stored
+from ..core.type_names import TYPE_CHECKING, Any, ClassVar
 from ._attention_parts import contradictions, derive_head_width
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, TypeVar
 
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel, Roles
+from ..core.type_names import Any, ClassVar, TypeVar
 from .parts.sequence import with_prompt
 
 Kind = TypeVar("Kind", bound=type[Layer])

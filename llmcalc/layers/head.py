@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.description.part_family import PartFamily
@@ -12,6 +11,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
 from ..core.traits import HEAD, Parallel
+from ..core.type_names import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from ..core.shrink import Sizes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
 
 from ..core.declaration import Declaration
 from ..core.description.part_family import PartFamily
@@ -11,6 +10,7 @@ from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
 from ..core.traits import GATED_MLP, ModuleTensors, Parallel, Roles
+from ..core.type_names import TYPE_CHECKING, ClassVar
 from .parts.bounds import BOUNDED, UNBOUNDED, Bounds, check_bounds
 from .parts.sequence import SequenceRows, set_rows
 

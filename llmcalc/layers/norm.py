@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.part import Part
 from ..core.record import record
 from ..core.traits import NORM, Parallel
+from ..core.type_names import ClassVar
 from .parts.sequence import SequenceRows, set_rows
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+
+from ..core.type_names import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .document import Document

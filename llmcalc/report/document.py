@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
 from ..core.record import changed, record
 from ..core.setting import Setting
+from ..core.type_names import TYPE_CHECKING, Any
 from .numbers import BYTES, decimal, exact, percent, readable, short
 
 if TYPE_CHECKING:

@@ -17,17 +17,18 @@ from .numbers import BYTES, ends_text, exact
 
 
 def find_models_document(found: ModelSearch, given: str | None = None) -> Document:
-    """Build a report that lists the models that fit, largest first. ``given`` is a memory size of the user."""
+    """Build a report that lists the models that fit, newest first. ``given`` is a memory size of the user."""
     card = found.accelerator
-    listed = table_of("largest first", found.models, {
-        "model: name": "name", "parameters: about": "parameters", "weights: name": "format",
-        "bytes: about bytes 1": "weights",
+    listed = table_of("newest first, then largest", found.models, {
+        "model: name": "name", "year: name": lambda one: str(one.year or ""),
+        "parameters: about": "parameters", "weights: name": "format", "bytes: about bytes 1": "weights",
         "largest context: name": lambda one: f"{exact(one.context)}{'+' if one.context == MOST_CONTEXT else ''}",
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
     workload["seq"] = f"{workload['seq']} or more"
     longest = (
         f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
+        "plain memory within the share of a GPU that the usual engine uses: fit MODEL asks the engine",
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
     )
     return Document(

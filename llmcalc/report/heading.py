@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture, model_of
 from ..core.description.structure import structure_line
 from ..core.record import fields
+from ..core.type_names import TYPE_CHECKING, Any
 from .document import Document
 from .numbers import about
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from math import prod
-from typing import Any
 
 from ..calc.params import Params, logical_name, logical_shape
 from ..core.ledger import Row
+from ..core.type_names import Any
 from .document import Document, Fact, Table, columns, shares_table
 from .heading import model_document
 from .published_figures import comparisons, published_table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ..core.architecture import Architecture, Expectation, TrainingFact
 from ..core.record import record
+from ..core.type_names import Any
 from ..data import table
 from ..schema.facts import TRAINING_UNITS
 from .document import Cell, Column, Table, columns, table_of

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 from .. import layers
 from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
@@ -28,6 +27,7 @@ from ..core.expression import evaluate
 from ..core.layer import LARGEST_SIZE, Layer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
+from ..core.type_names import Any
 from .order import names_in_order, read_order
 from .plain_data import changed_errors, mapping_at
 
@@ -147,8 +147,7 @@ class Builder:
     def sublayer(self, name: str, data: Any, width: int, norms: Any, path: Path) -> Sublayer:
         """Return a sub-layer with its norms and a single layer, parallel layers or named branches."""
         self.mapping(data, path, "a sub-layer")
-        own = "norms" in data
-        around, where = (data["norms"], path) if own else (norms, path[:-_STACK_TO_SUBLAYER])
+        around, where = (data["norms"], path) if "norms" in data else (norms, path[:-_STACK_TO_SUBLAYER])
         places = {
             place: self.single_layer(value, width, (*where, "norms", place))
             for place, value in self.stated(around, (*where, "norms"), "norms", NORM_PLACES).items()

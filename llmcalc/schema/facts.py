@@ -13,10 +13,10 @@ remarks: {all: an explanation of the structure or of a published figure}
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.architecture import PREDICTION_LAYERS, Expectation, TrainingFact
 from ..core.record import fields
+from ..core.type_names import Any
 from .plain_data import mapping_at
 
 STATUSES = ("published", "rumoured")

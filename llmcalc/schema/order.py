@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
 
 from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ..core.layer import MOST_LAYERS
+from ..core.type_names import Any
 
 Item = tuple[str, int, bool]
 _MAX_ITEMS = 8  # longer lists are written as a pattern of letters

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
 
 from ..core.errors import DescriptionError, InputError
+from ..core.type_names import Any
 
 MAX_FILE_SIZE = 2_000_000
 MAX_CONFIG_SIZE = 10_000_000  # of a config.json, which may list every module or label

@@ -16,12 +16,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
 from ..core.record import NamedTuple, changed
+from ..core.type_names import Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts

@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any, BinaryIO
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from ..core.record import NamedTuple
+from ..core.type_names import Any, BinaryIO
 from .plain_data import MAX_FILE_SIZE
 
 SUFFIX = ".yaml"

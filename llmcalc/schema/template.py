@@ -8,15 +8,13 @@ have any value, but calculations require integers. A variable can itself be an e
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..core.errors import DescriptionError, InputError, short_repr
-from ..core.expression import evaluate, parse
+from ..core.expression import evaluate, parse, words_in
+from ..core.type_names import Any
 
 Path = tuple[Any, ...]
-_NAME = r"[A-Za-z_][A-Za-z_0-9]*"
 
 
 def round_up(value: int, multiple: int) -> int:
@@ -83,7 +81,7 @@ def names_used(value: Any) -> set[str]:
     """
     if isinstance(value, dict | list):
         return {name for item in (value.values() if isinstance(value, dict) else value) for name in names_used(item)}
-    return set(re.findall(_NAME, value)) if _is_expression(value) else set()
+    return set(words_in(value)) if _is_expression(value) else set()
 
 
 def variable_at(value: Any, path: Path) -> str:
@@ -109,7 +107,7 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
     try:
         return evaluate(text, numbers, _FUNCTIONS)
     except InputError:
-        wrong = [name for name in re.findall(_NAME, text) if name in variables and name not in numbers]
+        wrong = [name for name in words_in(text) if name in variables and name not in numbers]
         if not wrong:
             raise
         message = f"{wrong[0]} must be an integer in a calculation, not {short_repr(variables[wrong[0]])}"

@@ -1,4 +1,4 @@
-"""Default layout of all GPUs for requests: the number of ranks and of replicas with the most tokens per second.
+"""Default layout of all GPUs for requests: the one on which the engine starts, or one with more tokens per second.
 
 Requests arrive as others end, so that the layout with the most tokens per second also has the shortest mean time of a
 request. A layout has as many replicas as there are GPUs for, but no more than requests. The layouts of fewer GPUs are
@@ -8,17 +8,24 @@ among those of more GPUs, so that more GPUs are not slower.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, remembered
+from ..serving.memory import usual_start
 from ..serving.points import LoadTimes
-from ..serving.replicas import Replica, replica_on
+from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
 from ..serving.service import Service
+from ..serving.start.usual_layout import layout_text
 from ..serving.step.step_models import check_layout, engine_step
 from ..serving.under_load import ServingLayout
 from .space import DISTINCT_GAIN, Space, meshes, powers
+
+if TYPE_CHECKING:
+    from ..serving.start.start import Start
 
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
 WORSE = 2  # powers of two in a row without a faster replica, after which the search ends
@@ -46,43 +53,38 @@ class Candidate(NamedTuple):
 def default_layout(space: Space, concurrency: float, *, in_one: bool = False) -> ServingLayout:
     """Return the layout of all GPUs that is assumed for a number of requests.
 
-    ``in_one`` is whether one engine computes all requests, so that replicas are data-parallel ranks or do not exist.
-
-    On one node, these are tensor-parallel ranks alone, or the fastest layout that uses all GPUs if such ranks do not
-    divide the model, unless another layout is faster by more than the error of the estimates, or half of the GPUs are.
+    It is the usual one, on which the engine starts, unless another layout is faster by more than the error of the
+    estimates, or half of the GPUs are. ``in_one`` is whether one engine computes all requests, so that replicas are
+    data-parallel ranks or do not exist.
     """
-    count, node = space.service.count, space.service.card.node
-    tried = _Candidates(space, concurrency, in_one=in_one)
-    found = tried.of(count)
-    if not found:
-        return ServingLayout(tried.widest or tried.tensor(count))
-    best, tensor = _most_used(found), tried.tensor(count)
-    divides = any(one.replica.mesh == tensor for one in found)
-    if count <= node:
-        whole = [one for one in found if one.used == count and (one.replica.mesh == tensor or not divides)]
-        usual = max(whole, key=lambda one: one.rank, default=best)
-        best = usual if _is_kept(usual, best, tried) else best
-        if best.replica.mesh == tensor:
-            return ServingLayout(tensor)
-    why = "" if divides or count > node else f"{count} tensor-parallel ranks do not divide the model: "
-    note = f"{why}the layout with the most tokens per second is assumed: {{tp}} sets another"
-    mesh = best.replica.mesh
-    is_usual = mesh == tensor and best.replicas == 1
-    if best.replicas > 1 and tried.joins_replicas:
-        mesh = changed(mesh, dp=best.replicas, etp=mesh.tp * best.replicas)
-        return ServingLayout(mesh, 1, (note,), is_usual)
-    return ServingLayout(mesh, best.replicas, (note,), is_usual)
+    count, tried = space.service.count, _Candidates(space, concurrency, in_one=in_one)
+    found, usual, tensor = tried.of(count), tried.usual, tried.tensor(count)
+    if not found and usual is None:
+        return ServingLayout(tried.usual_mesh)
+    is_kept = usual is not None and _is_kept(usual, found, tried.of(count // 2))
+    best = usual if usual and is_kept else _most_used([*found, *([usual] if usual else [])])
+    mesh, replicas = best.replica.mesh, best.replicas
+    if mesh == tensor:
+        return ServingLayout(tensor)
+    divides = count > space.service.card.node or any(one.replica.mesh == tensor for one in found)
+    why = "" if divides else f"{count} tensor-parallel ranks do not divide the model: "
+    if is_kept:
+        what = "the usual layout, on which the engine starts, is assumed"
+    else:
+        instead = f" in place of the usual {layout_text(sizes_of(tried.usual_mesh))}" if tried.start else ""
+        what = f"the layout with the most tokens per second is assumed{instead}"
+    if replicas > 1 and tried.joins_replicas:
+        mesh, replicas = changed(mesh, dp=replicas, etp=mesh.tp * replicas), 1
+    return ServingLayout(mesh, replicas, (f"{why}{what}: {{tp}} sets another",), is_usual=False)
 
 
-def _is_kept(usual: Candidate, best: Candidate, tried: _Candidates) -> bool:
-    """Return whether the usual layout on one node is kept although another one is faster."""
-    if best.point.runs > usual.point.runs:
-        return False
-    most = usual.point.requests_per_s
-    if best.point.requests_per_s > DISTINCT_GAIN * most:
-        return False
-    half = tried.of(usual.used // 2) if best is not usual else []
-    return max((one.rank for one in half), default=(False, 0.0)) <= (usual.point.runs, EQUAL * most)
+def _is_kept(usual: Candidate, found: list[Candidate], half: list[Candidate]) -> bool:
+    """Return whether the usual layout is kept although another one, or one of half of the GPUs, is faster."""
+    runs, most = usual.rank
+    return all(
+        max((one.rank for one in others), default=(False, 0.0)) <= (runs, factor * most)
+        for others, factor in ((found, DISTINCT_GAIN), (half, EQUAL))
+    )
 
 
 def _most_used(found: list[Candidate]) -> Candidate:
@@ -100,17 +102,39 @@ class _Candidates:
         self.concurrency = concurrency
         self.has_experts = any(True for _ in expert_layers(self.service.architecture))
         self.has_replicas = not in_one or self.joins_replicas
-        self._allowed: list[Mesh] = []
 
     @property
     def joins_replicas(self) -> bool:
         """Whether replicas are data-parallel ranks of one engine, which share no experts."""
         return not self.has_experts and engine_step(self.service.engine).has_data_parallel
 
+    @cached_property
+    def start(self) -> Start | None:
+        """How the engine starts where no layout is given, or None if that is not known."""
+        return usual_start(self.service)
+
     @property
-    def widest(self) -> Mesh | None:
-        """The layout on the most GPUs that the model allows, whether it fits or not, or None."""
-        return max(self._allowed, key=lambda mesh: (mesh.ranks, mesh.tp), default=None)
+    def usual_mesh(self) -> Mesh:
+        """Layout on which the engine starts, or tensor-parallel ranks if its memory is not known."""
+        own = self.start.settings if self.start else {"tp": self.service.count}
+        sizes = {name: own.get(name, 1) for name in SIZES}
+        if own.get("expert_parallel"):
+            sizes["ep"] = sizes["tp"] * sizes["dp"]
+        return self.service.mesh_of(sizes)
+
+    @cached_property
+    def usual(self) -> Candidate | None:
+        """The layout on which the engine starts, or None if no request fits. Replicas may share experts."""
+        mesh, replicas = self.usual_mesh, 1
+        if mesh.dp > 1 and not self.has_experts:
+            mesh, replicas = changed(mesh, dp=1, etp=mesh.tp), mesh.dp
+        replica = self._replica(mesh)
+        return self._candidate(replica, replicas) if replica else None
+
+    def _candidate(self, replica: Replica, most: int) -> Candidate:
+        """Return a layout with ``most`` replicas, but no more than requests."""
+        replicas = max(min(most, int(self.concurrency)), 1) if self.has_replicas else 1
+        return Candidate(replica, replicas, self.space.together(replica, replicas=replicas).points[0])
 
     def tensor(self, size: int) -> Mesh:
         """Return the layout with tensor-parallel ranks only."""
@@ -134,9 +158,7 @@ class _Candidates:
             for mesh in self._meshes(size, is_enough=any(one.point.runs for one in found)):
                 replica = self._replica(mesh)
                 if replica is not None:
-                    replicas = max(min(count // size, int(self.concurrency)), 1) if self.has_replicas else 1
-                    times = self.space.together(replica, replicas=replicas)
-                    found.append(Candidate(replica, replicas, times.points[0]))
+                    found.append(self._candidate(replica, count // size))
             of_size = [one.rank for one in found if one.replica.ranks == size]
             if of_size and size & (size - 1) == 0:
                 ranks.append(max(of_size))
@@ -169,7 +191,6 @@ class _Candidates:
             found = replica_on(self.service, mesh, self.space.formats[0])
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
-        self._allowed.append(mesh)
         is_known = found.memory.start is not None or found.steps.stage_batches == 1
         if mesh.pp > 1 and (not is_known or found.drafting):
             return None

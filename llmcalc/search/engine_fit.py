@@ -91,6 +91,11 @@ class EngineQuestion(Question):
             requests=asked.held(whole), batch=asked.batch,
         )  # fmt: skip
 
+    def is_solved_by(self, found: Fit) -> bool:
+        """Return whether the requests fit. An engine that accepts a length that the model does not is no solution."""
+        own, other = self.ask(is_trial=True).start, getattr(found, "start", None)
+        return found.fits and bool(own and other and (own.excess or not other.excess))
+
     def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:
         """Return the deployment with changed settings, without a length, and the requests that are asked for."""
         own: dict[str, Any] = {**self.given, **changes}
@@ -168,10 +173,6 @@ class EngineQuestion(Question):
                     if asked.is_enough(asked.start(deployed.on_layout(sizes))):
                         return True
         return False
-
-    def more_gpus(self, found: tuple[int, Fit]) -> Settings:
-        """Return the change to a larger number of GPUs."""
-        return {"gpu": self.gpu, "count": found[0]}
 
     def try_formats(self, formats: dict[str, float]) -> list[Candidate]:
         """Return the fit checks with the weight formats that an engine reads, given with their bits per weight."""

@@ -1,4 +1,7 @@
-"""Search for the presets that fit on GPUs, with the best weight format of each and the context that is left."""
+"""Search for the presets that fit on GPUs, with the best weight format of each and the context that is left.
+
+Memory is plain memory within the share of a GPU that the usual engine for the format uses.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ from ..core.errors import InputError, SizeError
 from ..core.record import NamedTuple, record
 from ..core.setting import BATCH, SEQ
 from ..core.workload import positions
-from ..engines.hardware import checkpoint_format, supports
+from ..data import tables
+from ..engines.hardware import checkpoint_format, default_engine, supports
 from ..engines.lengths import known_length
+from ..engines.profile import read_profile
 from ..estimate.hardware import NODE, Accelerator
 from ..fitting.check import check_fit, layout_of
 from ..fitting.context import largest_context
@@ -27,6 +32,7 @@ from ..fitting.memory import serving_stages
 from ..inputs.defaults import default_seq
 from ..inputs.number_formats import CHECKPOINT, number_format, weight_formats
 from ..inputs.settings import DTYPE, SERVING, WEIGHTS, read_settings
+from ..serving.start.memory import default_share
 from .gpu_plan import GpuPlan
 
 MOST_CONTEXT = 2**20  # tokens up to which the context is searched
@@ -44,6 +50,7 @@ class FittingModel(NamedTuple):
     Attributes:
         name: name of the preset and its size.
         title: name of the family.
+        year: year of publication, or None.
         parameters: number of stored parameters.
         format: weight format with the most bits in which the model fits.
         weights: weights on one GPU, in bytes.
@@ -54,6 +61,7 @@ class FittingModel(NamedTuple):
 
     name: str
     title: str
+    year: int | None
     parameters: int
     format: str
     weights: int
@@ -63,7 +71,7 @@ class FittingModel(NamedTuple):
 
 @record
 class ModelSearch(GpuPlan):
-    """The presets that fit on GPUs, largest first, the number of presets that were tried, and errors in others."""
+    """The presets that fit on GPUs, newest first, the number of presets that were tried, and errors in others."""
 
     models: tuple[FittingModel, ...]
     n_tried: int
@@ -93,7 +101,7 @@ def search_models(
 ) -> ModelSearch:
     """Find the presets that fit on GPUs with settings of ``memory``."""
     from ..schema.preset import load_file
-    from ..schema.preset_files import sized_files
+    from ..schema.preset_files import read_preset, sized_files
 
     settings = read_settings("a search for models", SETTINGS, settings)
     for name in ("weights", "cache"):
@@ -117,8 +125,8 @@ def search_models(
             errors.append(str(error))
             continue
         model = _best(architecture, budget, settings, card)
-        found += [model] if model else []
-    found.sort(key=lambda model: (-model.parameters, model.name))
+        found += [model._replace(year=read_preset(file).get("year"))] if model else []
+    found.sort(key=lambda model: (-(model.year or 0), -model.parameters, model.name))
     return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
 
 
@@ -130,19 +138,31 @@ def _best(
     least = settings.get("seq") or min(default_seq(architecture), limit)
     for weights in _formats(architecture, budget, settings, card) if least <= limit else ():
         own = {**settings, "weights": weights} if weights else settings
-        rest, usable = {name: value for name, value in own.items() if name != "seq"}, budget["memory_bytes"]
-        usable, found, context = usable - budget["reserve"], _stages(architecture, budget, rest), 0
+        rest = {name: value for name, value in own.items() if name != "seq"}
+        within = {**budget, "reserve": budget["reserve"] + unused_bytes(architecture, weights, budget, card)}
+        usable, found, context = within["memory_bytes"] - within["reserve"], _stages(architecture, within, rest), 0
         while found and (longer := largest_context(found, usable, limit, max(least, context + 1))):
             context, best = longer, found
             more = budget["count"] > 1 and context < limit
-            found = _stages(architecture, budget, rest, context + 1) if more else ()
+            found = _stages(architecture, within, rest, context + 1) if more else ()
         if context:
             return FittingModel(
-                architecture.name, architecture.title, params(architecture).total,
+                architecture.name, architecture.title, None, params(architecture).total,
                 weights or settings.get("dtype", DTYPE.default), max(stage.weights for stage in best), context,
                 context == limit,
             )  # fmt: skip
     return None
+
+
+def unused_bytes(
+    architecture: Architecture, weights: str | None, budget: Mapping[str, Any], card: Accelerator | None
+) -> int:
+    """Return the bytes of a GPU that the usual engine for a weight format leaves unused by default."""
+    if card is None:
+        return 0
+    name, total = default_engine(architecture, card, weights).name, int(budget["memory_bytes"])
+    profile = read_profile(name, tables("engines")[name], None, card.name, total)
+    return round(total * (1 - default_share(profile.settings, total, budget["count"])))
 
 
 def _formats(

@@ -68,6 +68,8 @@ def answer(
     from .serving_gpus import search_gpus  # the searches are not needed for the times on one layout
 
     check_effects(SERVE, {**given, "gpu": gpu}, None)
+    if model is not None and not is_modelfile(model):
+        model = read_model(model)  # once for all GPUs, which share what is known of it
     return search_gpus(
         model, several, given, lambda each: _on_gpus(model, each, given, command, gpu_memory),
         is_fixed=command is not None,

@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..engines.settings import smaller_format
-from ..fitting.advice import Change, Settings, advice
+from ..estimate.hardware import more_counts
+from ..fitting.advice import Change, Settings, advice, first_enough, tried
 from ..inputs.gpus import accelerators
 
 if TYPE_CHECKING:
     from .serving_search import ServingSearch
 
-TIMES = (2, 4, 8)  # as many GPUs
+MOST_TIMES = 8  # as many GPUs
 MOST_GPUS = 5  # other GPUs that are tried
 
 
@@ -34,12 +35,26 @@ def _kinds(search: ServingSearch, found: Sequence[Change]) -> Iterator[Iterable[
     yield formats
     if search.is_fixed:  # more GPUs would have another layout
         return
-    yield ({"gpu": f"{card.name}:{gpus * times}"} for times in TIMES)
+    yield _more_gpus(search, card.name, {})
     faster = _faster(search)
     yield ({"gpu": f"{name}:{gpus}"} for name in faster)
     if all("concurrency" in change.settings for change in found):
         smallest, names = formats[-1] if formats else {}, [card.name, *faster[-1:]]
-        yield ({"gpu": f"{name}:{gpus * times}", **smallest} for name in names for times in TIMES)
+        yield (change for name in names for change in _more_gpus(search, name, smallest))
+
+
+def _more_gpus(search: ServingSearch, name: str, change: Settings) -> Iterator[Settings]:
+    """Yield a change with the fewest GPUs with which a layout meets the limits."""
+
+    def on(count: int) -> Settings:
+        return {"gpu": f"{name}:{count}", **change}
+
+    def meets(count: int) -> bool:
+        return tried(on(count), lambda own: Change(own, search.retry(own)), lambda one: one.is_found) is not None
+
+    count = first_enough(more_counts(accelerators()[name].node, search.gpus, MOST_TIMES), meets)
+    if count is not None:
+        yield on(count)
 
 
 def _fewer(search: ServingSearch) -> Iterator[Settings]:

@@ -14,9 +14,8 @@ from ..core.record import changed, record
 from ..engines.hardware import reads
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..importers.modelfile import is_modelfile
 from ..inputs.gpus import ALL_GPUS, accelerators, read_gpus
-from ..inputs.models import Source, read_model
+from ..inputs.models import Source
 from ..serving.encoders import EncoderServing
 from ..serving.limits import read_limits
 from ..serving.result import ServingResult
@@ -122,8 +121,6 @@ def search_gpus(
         InputError: an invalid setting.
     """
     is_all = list(listed) == [ALL_GPUS]
-    if model is not None and not is_modelfile(model):
-        model = read_model(model)
     if is_all:
         found, left_out, closest = _all_gpus(model, ask, given.get("weights"), is_fixed=is_fixed)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -58,14 +59,12 @@ def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
     left_out: dict[str, str] = {}
     seen: dict[tuple[Any, ...], Measurement] = {}
     warnings: list[str] = []
-    models: dict[str, Architecture] = {}
-    hashes: dict[str, str] = {}
-    estimates: dict[tuple[Any, ...], ServingResult] = {}
+    read, hashed, estimates = cache(read_model), cache(fingerprint), dict[tuple[Any, ...], ServingResult]()
     deployments: dict[Deployed, list[tuple[str, MeasuredTime, float]]] = {}
     for each in found:
         key = tuple(sorted(each.settings.items()))
         if key not in estimates:
-            estimates[key] = _estimate(each, models, estimate)
+            estimates[key] = _estimate(each, read, estimate)
         result, tpot = estimates[key], each.measured["tpot"]
         reason = _fault(each, result)
         if not reason and key in seen:
@@ -86,10 +85,8 @@ def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
         parts = MeasuredTime(
             float(step.seconds - step.engine), float(step.engine - usual), float(time.tpot_s - step.seconds), tpot
         )
-        name = each.settings["model"]
-        if name not in hashes:
-            hashes[name] = fingerprint(models[name])
-        own = (result.model, hashes[name], result.accelerator.name, result.engine, each.settings.get("weights"))
+        model = hashed(read(each.settings["model"]))
+        own = (result.model, model, result.accelerator.name, result.engine, each.settings.get("weights"))
         deployments.setdefault(own, []).append((each.place, parts, float(time.tpot_s)))
     if not deployments:
         place, reason = next(iter(left_out.items()))
@@ -108,13 +105,10 @@ def _fit(own: Deployed, measured: list[tuple[str, MeasuredTime, float]]) -> Meas
     return MeasuredDeployment(model, gpu, engine, weights, factors, len(measured), tuple(rows), own_hash)
 
 
-def _estimate(each: Measurement, models: dict[str, Architecture], estimate: Estimate) -> ServingResult:
+def _estimate(each: Measurement, read: Callable[[str], Architecture], estimate: Estimate) -> ServingResult:
     settings = dict(each.settings)
-    name = settings.pop("model")
     try:
-        if name not in models:
-            models[name] = read_model(name)
-        return estimate(models[name], settings.pop("gpu"), settings)
+        return estimate(read(settings.pop("model")), settings.pop("gpu"), settings)
     except InputError as error:
         named = f"{error.parameter}: " if error.parameter else ""
         raise InputError(f"{named}{error.message}", where=each.where, hint=error.hint) from None

@@ -181,8 +181,7 @@ def encoder_serving(
         settings.get("engine") or default_engine(architecture, read_gpus(gpu).accelerator, settings.get("weights")).name
     )
     check_model(engine, architecture)
-    usual = engine_step(engine).chunk
-    tokens = usual if max_num_batched_tokens is None else max_num_batched_tokens
+    tokens = engine_step(engine).chunk if max_num_batched_tokens is None else max_num_batched_tokens
     length, most = read_length(isl, "isl"), read_length(tokens, "max_num_batched_tokens")
     check_values(SETTINGS, {"isl": length, "max_num_batched_tokens": most, "concurrency": concurrency, "price": price})
     if length > most:

@@ -124,13 +124,16 @@ def _layout(
 ) -> tuple[Mesh, int, ServingLayout | None]:
     """Return the layout of a batch, the number of GPUs, and what is assumed about a layout that is not given."""
     sizes, chosen = {name: given[name] for name in SIZES}, None
-    if engine_step(service.engine).divides_layers:
-        if not sizes["tp"]:
-            sizes["pp"] = sizes["pp"] or max(service.count // (sizes["dp"] or 1), 1)
-    elif choose and service.count > 1 and not any(sizes.values()):
+    if (sizes["ep"] or 1) > 1 and not expert_layers(service.architecture):
+        text = f"has no effect on {service.architecture.name}, which has no experts"
+        raise InputError(text, parameter="ep")
+    is_free = not any(sizes.values()) and not engine_step(service.engine).divides_layers
+    if choose and service.count > 1 and is_free:
         chosen = choose(service, given["batch"])
-        sizes = {name: getattr(chosen.mesh, name) for name in SIZES}
-    return *_mesh(service, number, **sizes), chosen
+    mesh = chosen.mesh if chosen else service.mesh_of(sizes)
+    count = number or mesh.ranks
+    check_layout(service.architecture, service.card, mesh, count)
+    return mesh, count, chosen
 
 
 def _engine_memory(service: Service, steps: StepModel) -> EngineMemory | None:
@@ -190,7 +193,7 @@ def _undividable(steps_on: Callable[[Mesh], StepModel], mesh: Mesh, card: Accele
 
     def attempt(change: Settings) -> Change:
         tp = change["tp"]
-        own = changed(mesh, tp=tp, etp=None if mesh.etp is None else tp * mesh.dp // mesh.ep)
+        own = changed(mesh, tp=tp, etp=tp * mesh.dp // mesh.ep)
         return Change(change, steps_on(own))
 
     kinds = [[{"tp": tp} for tp in sizes] for sizes in (fewer, more)]
@@ -214,20 +217,3 @@ def _mode(architecture: Architecture, mode: str | None, given: Mapping[str, Any]
             fitting = next(mode for mode, names in lengths.items() if name in names)
             raise InputError(f"has no effect in {chosen} mode", parameter=name, hint=f"use {{mode={fitting}}}")
     return chosen
-
-
-def _mesh(
-    service: Service, number: int | None, tp: int | None, pp: int | None, dp: int | None, ep: int | None
-) -> tuple[Mesh, int]:
-    """Return the layout of given sizes and the number of GPUs, which is that of the ranks if no ``number`` is given."""
-    dp, pp, architecture = dp or 1, pp or 1, service.architecture
-    tp = tp or max(service.count // (dp * pp), 1)
-    has_experts = bool(expert_layers(architecture))
-    if ep and ep > 1 and not has_experts:
-        raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="ep")
-    ep = ep or 1
-    etp = max(dp * tp // ep, 1) if has_experts and (dp > 1 or ep > 1) else None
-    mesh = Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=etp)
-    count = number or mesh.ranks
-    check_layout(architecture, service.card, mesh, count)
-    return mesh, count

@@ -153,8 +153,7 @@ class Latency(NotebookDisplay):
     @property
     def tokens(self) -> int:
         """Number of tokens that the batch computes (a prefill) or generates."""
-        per_sequence = {DECODE: 1, PREFILL: self.workload.seq, GENERATE: self.new_tokens}[self.mode]
-        return self.workload.batch * per_sequence
+        return self.workload.batch * {DECODE: 1, PREFILL: self.workload.seq, GENERATE: self.new_tokens}[self.mode]
 
     @property
     def tokens_per_s(self) -> float:
@@ -233,8 +232,7 @@ class Latency(NotebookDisplay):
         if self.mode != DECODE or not self.workload.context:
             return None
         own = changed(self.workload, mode="forward", seq=self.workload.context, context=0, source=None)
-        steps = batch_steps(self.model, own, PREFILL, 0, self.measured)
-        return changed(self, workload=own, mode=PREFILL, steps=steps)
+        return changed(self, workload=own, mode=PREFILL, steps=batch_steps(self.model, own, PREFILL, 0, self.measured))
 
     def part_on(self, part: str, sizes: Mapping[str, Number]) -> Number:
         """Return ``seconds``, ``low``, ``high`` or ``tokens_per_s`` of a decode step or a prefill of other sizes.

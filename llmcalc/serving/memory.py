@@ -114,6 +114,17 @@ def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     return None
 
 
+def usual_start(service: Service) -> Start | None:
+    """Return how an engine starts for the longest request where no layout is given, or None if that is not known."""
+    if service.deployment is None:
+        return None
+    formats = {name: service.formats[name] for name in ("weights", "cache")}
+    own = {**formats, "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given)}
+    with suppress(InputError):  # no layout divides the model, or a setting of the engine is invalid
+        return _start(service.deployment, service.count, own)
+    return None
+
+
 def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}

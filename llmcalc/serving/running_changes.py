@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 
 from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
+from ..core.record import remembered
 from ..data import tables
 from ..engines.hardware import is_reachable
 from ..engines.profile import read_profile
 from ..engines.settings import smaller_format
-from ..fitting.advice import Change, Settings, advice
+from ..estimate.hardware import more_counts
+from ..fitting.advice import Change, Settings, advice, first_enough, tried
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF, usual_format
 from .step.step_models import engine_step
 
 if TYPE_CHECKING:
     from .result import ServingResult
 
-FACTORS = (2, 4, 8)  # as many GPUs
+MOST_TIMES, MOST_LAYOUT_TIMES = 8, 64  # as many GPUs, and of a layout with which all requests run
 FASTER = 1.05  # tokens per second of a layout that is named
 PUBLISHED_FOUR_BITS = "awq-int4-g128"  # the usual 4-bit format of repositories for engines other than llama.cpp
-MOST_POWER = 6  # of two: as many GPUs of a layout with which all requests run
 
 
 def running_changes(result: ServingResult) -> Iterator[Change]:
@@ -34,7 +35,7 @@ def running_changes(result: ServingResult) -> Iterator[Change]:
         found.append(change)
         yield change
     if not any(holds_all(*one) for one in found):
-        kinds = _layouts(result)
+        kinds = [_layouts(result)]
         yield from advice(lambda _: kinds, attempt, lambda one: helps(one) and one.all_run, choose=_fastest, most=1)
 
 
@@ -66,14 +67,14 @@ def holds_all(change: Settings, result: ServingResult) -> bool:
 
 def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[Settings]]:
     """Yield the changes of each kind, smallest first."""
-    name, ranks, has_experts = result.accelerator.name, result.point.used, _has_experts(result)
+    card, ranks = result.accelerator, result.point.used
     if result.fits:
         yield [{"concurrency": result.running}]
     if result.load.most < result.time.capacity:
         yield [{"max_num_seqs": ceil(result.load.concurrency)}]
         if any(holds_all(*change) for change in found):  # the memory is enough
             return
-    if has_experts and result.mesh.tp > 1:
+    if _has_experts(result) and result.mesh.tp > 1:
         yield [_divided(ranks)]
     yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
     is_short = not result.fits and not any(holds_all(*change) for change in found)
@@ -83,12 +84,27 @@ def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[
         yield [{"engine": GGUF_ENGINE, "weights": usual_format(result.architecture)}]
     if not result.fits and tables("engines").get(result.engine, {}).get("rule") == "sum":
         yield _in_host_memory(result)
-    larger: list[Settings] = []
-    for factor in FACTORS:  # the second one if tensor-parallel ranks are given
-        own = {"gpu": f"{name}:{ranks * factor}"}
-        larger += [own, {**own, "tp": result.mesh.tp * factor}]
-        larger += [{**own, **_divided(ranks * factor)}] if has_experts else []
-    yield larger
+    most = [count for count in more_counts(card.node, ranks, MOST_TIMES) if is_reachable(card, count)]
+    enough = first_enough(most, lambda count: _holds(result, _on_more(result, count)))
+    for count in most[-1:] if enough is None else [enough]:
+        yield _on_more(result, count)
+
+
+def _on_more(result: ServingResult, count: int) -> Iterator[Settings]:
+    """Yield changes to more GPUs: the default layout, more tensor-parallel ranks if these are given, and experts."""
+    own = {"gpu": f"{result.accelerator.name}:{count}"}
+    yield own
+    tp, rest = divmod(count * result.mesh.tp, result.point.used)
+    if not rest:
+        yield {**own, "tp": tp}
+    if _has_experts(result):
+        yield {**own, **_divided(count)}
+
+
+def _holds(result: ServingResult, changes: Iterable[Settings]) -> bool:
+    """Return whether all requests run with one of the changes."""
+    attempt = partial(_wide, result)
+    return any(tried(change, attempt, lambda one: _helps(result, one) and one.all_run) for change in changes)
 
 
 def _smaller_formats(result: ServingResult, kind: str) -> Iterator[str]:
@@ -116,10 +132,12 @@ def _in_host_memory(result: ServingResult) -> Iterator[Settings]:
         yield change(most)
 
 
-def _layouts(result: ServingResult) -> Iterator[Iterable[Settings]]:
-    """Yield the layouts of each number of GPUs, fewest first."""
-    for power in range(MOST_POWER + 1):
-        yield _layouts_of(result, result.point.used << power)
+def _layouts(result: ServingResult) -> list[Settings]:
+    """Return the layouts of the fewest GPUs on which all requests run, if any."""
+    used, node = result.point.used, result.accelerator.node
+    counts = [used, *more_counts(node, used, MOST_LAYOUT_TIMES)]
+    count = first_enough(counts, lambda count: _holds(result, _layouts_of(result, count)))
+    return [] if count is None else [*_layouts_of(result, count)]
 
 
 def _layouts_of(result: ServingResult, count: int) -> Iterator[Settings]:
@@ -133,13 +151,17 @@ def _layouts_of(result: ServingResult, count: int) -> Iterator[Settings]:
 
 def _wide(result: ServingResult, change: Settings) -> Change:
     """Return a change with its result, and with more sequences if the engine alone limits them."""
-    found = result.retry(change)
-    if "concurrency" in change or found.all_run or found.load.most >= found.time.capacity:
-        return Change(change, found)
-    start = found.point.start
-    ranks = 1 if start and start.settings.get("divides_sequences") else found.mesh.dp
-    wider = {**change, "max_num_seqs": ceil(found.load.concurrency / ranks)}
-    return Change(wider, result.retry(wider))
+
+    def compute() -> Change:
+        found = result.retry(change)
+        if "concurrency" in change or found.all_run or found.load.most >= found.time.capacity:
+            return Change(change, found)
+        start = found.point.start
+        ranks = 1 if start and start.settings.get("divides_sequences") else found.mesh.dp
+        wider = {**change, "max_num_seqs": ceil(found.load.concurrency / ranks)}
+        return Change(wider, result.retry(wider))
+
+    return remembered(result, "_tried", tuple(change.items()), compute)
 
 
 def _helps(result: ServingResult, one: ServingResult) -> bool:

@@ -147,7 +147,11 @@ class Service:
     @property
     def given_mesh(self) -> Mesh:
         """Layout of given sizes. Other GPUs are tensor-parallel ranks, or stages of llama.cpp."""
-        tp, (pp, dp, ep) = self.asked.get("tp"), (self.asked.get(name) or 1 for name in SIZES[1:])
+        return self.mesh_of(self.asked)
+
+    def mesh_of(self, sizes: Mapping[str, Any]) -> Mesh:
+        """Return the layout of sizes, of which some are None or missing."""
+        tp, (pp, dp, ep) = sizes.get("tp"), (sizes.get(name) or 1 for name in SIZES[1:])
         splits_layers = tp is None and pp == 1 and engine_step(self.engine).divides_layers
         stages = max(self.count // dp, 1) if splits_layers else pp
         ranks = tp or max(self.count // (dp * stages), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -14,11 +14,15 @@ from ..data import table, tables
 from ..engines.lengths import served_length
 from ..engines.profile import read_profile
 from ..inputs.serving_settings import SERVE
-from .start.drafts import HEADS, MODEL, NONE, Draft, asked_draft, drafted_tokens, find_draft
+from .start.asked_drafts import HEADS, MODEL, NONE, asked_draft, drafted_tokens
 from .start.models import step_sizes
+from .start.predict import find_draft
 from .step.draft_steps import Speculation, accepted_tokens
 from .step.step import StepModel
 from .step.step_models import step_model
+
+if TYPE_CHECKING:
+    from .start.drafts import Draft
 
 MOST_DRAFTED = 64
 LOOKUP = "n-gram lookup"

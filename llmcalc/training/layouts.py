@@ -47,8 +47,7 @@ def usual_step_tokens(count: int, compute: float) -> int:
     The law of DeepSeek LLM for the best batch holds for its own runs of 7B and 67B: 9.4 and 18.9 M tokens
     [deepseek2024, Equation 1]. More GPUs need more tokens.
     """
-    best = BEST_TOKENS * compute**BEST_EXPONENT
-    return max(1 << max(round(log2(best)), 0), GPU_TOKENS * count)
+    return max(1 << max(round(log2(BEST_TOKENS * compute**BEST_EXPONENT)), 0), GPU_TOKENS * count)
 
 
 def has_measured_kernels(architecture: Architecture, machine: Machine) -> bool:

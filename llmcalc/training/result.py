@@ -160,8 +160,7 @@ class Training(NotebookDisplay):
             return changed(self, machine=self.published).hours if self.published else None
         if self.step_time is None:
             return None
-        own = changed(self.machine, mfu=self.step_time.utilisation)
-        return own.hours(self.compute)
+        return changed(self.machine, mfu=self.step_time.utilisation).hours(self.compute)
 
     @property
     def cost(self) -> tuple[float, float] | None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.record import record
-from ..fitting.advice import Change, Settings, advice, tried
+from ..estimate.hardware import NODE, usual_counts
+from ..fitting.advice import Change, Settings, advice, first_enough, tried
 from ..fitting.fit_changes import LESS, LORA_RANK, QUANTISED
 from ..inputs.gpus import gpu_name
 
@@ -53,10 +54,15 @@ class _Known:
         if (engine := self._engine(engines, count)) is not None:
             for training in self._trainings():
                 yield [{**engine, **training}]
-        counts = (count << power for power in range(1, MOST_GPUS.bit_length()) if count << power <= MOST_GPUS)
-        yield (
-            {**self._gpus(more), **own} for more in counts if (own := self._engine(engines, more)) is not None
-        )  # fmt: skip
+        card, is_given = self.result.accelerator, self._has_layout
+        larger = {
+            more: {**self._gpus(more), **own}
+            for more in usual_counts(card.node if card else NODE, MOST_GPUS)
+            if more > count and not (is_given and more % count) and (own := self._engine(engines, more)) is not None
+        }
+        enough = first_enough([*larger], lambda more: tried(larger[more], self._smallest, _fits) is not None)
+        if enough is not None:
+            yield [larger[enough]]
 
     def attempt(self, settings: Settings) -> Change:
         """Return the memory of a step with changed settings."""
@@ -64,17 +70,23 @@ class _Known:
 
     def reduced(self, settings: Settings) -> Change:
         """Return changed settings, with those of ``FEWER_BYTES`` that are needed in addition."""
-        is_apart = self.result.settings["rollout"] == "separate"
-        more = [
-            name
-            for name, value in FEWER_BYTES.items()
-            if self.given.get(name) != value and not (is_apart and name in COLOCATED)
-        ]
-        best = self.attempt({**settings, **{name: FEWER_BYTES[name] for name in more}})
-        for name in reversed(more) if best.result.fits else ():
+        best = self._smallest(settings)
+        for name in reversed(self._saving()) if best.result.fits else ():
             fewer = {other: value for other, value in best.settings.items() if other != name}
             best = tried(fewer, self.attempt, _fits) or best
         return best
+
+    def _saving(self) -> list[str]:
+        """Return the settings that need less memory with the values of ``FEWER_BYTES``."""
+        others = COLOCATED if self.result.settings["rollout"] == "separate" else ()
+        return [name for name, value in FEWER_BYTES.items() if self.given.get(name) != value and name not in others]
+
+    def _smallest(self, settings: Settings) -> Change:
+        return self.attempt({**settings, **{name: FEWER_BYTES[name] for name in self._saving()}})
+
+    @property
+    def _has_layout(self) -> bool:
+        return any(self.given.get(name) for name in ("dp", "tp", "pp", "cp", "mesh"))
 
     def _engines(self) -> list[Settings]:
         """Return changes with which the engine starts, those with the smallest share of a GPU first."""
@@ -105,5 +117,4 @@ class _Known:
         """Return a number of GPUs, on which data-parallel ranks divide the states of the training."""
         mesh, times = self.result.training.mesh, count // self.result.count
         gpu = {"gpu": f"{gpu_name(self.result.accelerator, self.result.gpu_memory)}:{count}"}
-        is_given = any(self.given.get(name) for name in ("dp", "tp", "pp", "cp", "mesh"))
-        return {**gpu, "dp": mesh.dp * times, "zero": mesh.zero or 3} if is_given else gpu
+        return {**gpu, "dp": mesh.dp * times, "zero": mesh.zero or 3} if self._has_layout else gpu

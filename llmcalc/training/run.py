@@ -197,8 +197,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         given: arguments of ``train``. Only ``model`` is required.
         step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
     """
-    usual = {setting.name: setting.default for setting in SETTINGS}
-    own = read_lengths({**usual, **given})
+    own = read_lengths({**{setting.name: setting.default for setting in SETTINGS}, **given})
     check_values(SETTINGS, own)
     adapters = {
         "lora_rank": own["lora_rank"],

@@ -154,8 +154,7 @@ class _Stage:
 
         It reads the gradients twice, once for their norm, and writes the weights.
         """
-        each = 2 * state_bytes + 3 * ACTIVATION_BYTES
-        return self.model.moving(sum(self._trained()) * each)
+        return self.model.moving(sum(self._trained()) * (2 * state_bytes + 3 * ACTIVATION_BYTES))
 
     def _trained(self) -> Iterator[float]:
         """Yield the numbers of parameters that a rank updates."""

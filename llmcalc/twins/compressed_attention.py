@@ -98,17 +98,13 @@ def _window(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 @operation
 def _summary_scores(q: Array, far: Array, chosen: Array | None) -> Array:
     """Return scores [b h q s] of queries [b q h e] and all summaries [b s e], or the ``chosen`` summaries [b q s]."""
-    if chosen is None:
-        return einsum("bqhe,bse->bhqs", q, far)
-    return einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
+    return einsum("bqhe,bse->bhqs", q, far) if chosen is None else einsum("bqhe,bqse->bhqs", q, _gather(far, chosen))
 
 
 @operation
 def _mix_summaries(p: Array, far: Array, chosen: Array | None) -> Array:
     """Return the sum of the summaries weighted by the probabilities ``p`` [b h q s]."""
-    if chosen is None:
-        return einsum("bhqs,bse->bqhe", p, far)
-    return einsum("bhqs,bqse->bqhe", p, _gather(far, chosen))
+    return einsum("bhqs,bse->bqhe", p, far) if chosen is None else einsum("bhqs,bqse->bqhe", p, _gather(far, chosen))
 
 
 def _gather(far: Array, chosen: Array) -> Array:

@@ -20,9 +20,7 @@ def within_capacity(capacity: Any, chosen: Array, scores: Array, n_experts: int)
     tokens = capacity.tokens
     if tokens is None and capacity.factor is not None:
         tokens = int(np.ceil(capacity.factor * chosen.shape[1] * chosen.shape[2] / n_experts))
-    if tokens is None:
-        return chosen
-    return np.where(_queue_positions(chosen, n_experts) < tokens, chosen, FULL)
+    return chosen if tokens is None else np.where(_queue_positions(chosen, n_experts) < tokens, chosen, FULL)
 
 
 def _queue_positions(chosen: Array, experts: int) -> Array:

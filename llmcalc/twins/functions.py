@@ -142,8 +142,7 @@ def rmsnorm(x: Array, eps: float, scale: Array | None = None) -> Array:
 @operation
 def layernorm(x: Array, eps: float, scale: Array | None = None, bias: Array | None = None) -> Array:
     """Compute ``(x - mean) / sqrt(variance + eps) · scale + bias`` over the last axis [ba2016]."""
-    centred = x - np.mean(x, axis=-1, keepdims=True)
-    y = rmsnorm(centred, eps, scale)
+    y = rmsnorm(x - np.mean(x, axis=-1, keepdims=True), eps, scale)
     return y if bias is None else y + bias
 
 

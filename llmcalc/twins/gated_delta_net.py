@@ -79,12 +79,10 @@ def _chunk(q: Array, k: Array, v: Array, beta: Array, decay: Array, S: Array) ->
     seen = np.tri(total.shape[1], dtype=bool)
     between = np.exp(np.where(seen, by_head[..., :, None] - by_head[..., None, :], -np.inf))  # [b h q k]
     kb = k * beta
-    earlier = einsum("bqhe,bkhe->bhqk", kb, k) * between
-    T = delta_rule.inverse(earlier)
+    T = delta_rule.inverse(einsum("bqhe,bkhe->bhqk", kb, k) * between)
     since = np.exp(total)[..., None]
     writes = einsum("bhqk,bkhv->bqhv", T, v * beta)
-    reads = einsum("bhqk,bkhe->bqhe", T, kb * since)
-    new = writes - einsum("bqhe,bhev->bqhv", reads, S)
+    new = writes - einsum("bqhe,bhev->bqhv", einsum("bhqk,bkhe->bqhe", T, kb * since), S)
     within = einsum("bqhe,bkhe->bhqk", q, k) * between
     o = einsum("bqhe,bhev->bqhv", q * since, S) + einsum("bhqk,bkhv->bqhv", within, new)
     until = np.exp(total[:, -1:] - total)[..., None]

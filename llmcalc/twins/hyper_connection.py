@@ -66,8 +66,7 @@ def _by_stream(layer: Any, w: Weights, x: Array) -> tuple[Array, Writer]:
         if not layer.mixed:
             return x + new
         logits = parts[2].reshape(*x.shape[:2], layer.n_streams, layer.n_streams)
-        mix = doubly_stochastic(logits, layer.iterations, layer.eps)
-        return einsum("bqst,bqsd->bqtd", mix, x) + new
+        return einsum("bqst,bqsd->bqtd", doubly_stochastic(logits, layer.iterations, layer.eps), x) + new
 
     return np.sum(read[..., None] * x, axis=2), write
 

@@ -127,16 +127,14 @@ def _attend_expanded(
     if layer.qk_rope_head_dim:
         every_head = k_rope[:, :, None] + np.zeros((*k.shape[:3], k_rope.shape[-1]))
         q, k = np.concatenate([q_nope, q_rope], axis=-1), np.concatenate([k, every_head], axis=-1)
-    scores = einsum("bqhe,bkhe->bhqk", q, k)
-    return einsum("bhqk,bkhv->bqhv", _softmax(layer, w, scores, hidden), v)
+    return einsum("bhqk,bkhv->bqhv", _softmax(layer, w, einsum("bqhe,bkhe->bhqk", q, k), hidden), v)
 
 
 def _attend_absorbed(
     layer: Any, w: Weights, q_nope: Array, q_rope: Array, latent: Array, k_rope: Array, hidden: Array
 ) -> Array:
     """Attend to the latents, absorbing the up-projections into the queries and outputs."""
-    in_latent = einsum("bqhe,che->bqhc", q_nope, w.wkb)
-    scores = einsum("bqhc,bkc->bhqk", in_latent, latent)
+    scores = einsum("bqhc,bkc->bhqk", einsum("bqhe,che->bqhc", q_nope, w.wkb), latent)
     if layer.qk_rope_head_dim:
         scores = scores + einsum("bqhe,bke->bhqk", q_rope, k_rope)
     mixed = einsum("bhqk,bkc->bqhc", _softmax(layer, w, scores, hidden), latent)

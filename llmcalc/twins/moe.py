@@ -61,8 +61,7 @@ def _experts(layer: Any, w: Weights, x: Array, chosen: Array, share: Array | Non
         taken = tokens[mine // j] if share is None else tokens[mine // j] * share.reshape(-1)[mine, None]
         identity = expert >= layer.n_experts  # a zero-computation expert returns its input [meituan2025]
         results.append(taken if identity else _expert(layer, w, taken, int(expert)))
-    back = np.argsort(np.concatenate(places))
-    outputs = np.concatenate(results)[back].reshape(b, q, j, -1)
+    outputs = np.concatenate(results)[np.argsort(np.concatenate(places))].reshape(b, q, j, -1)
     return rmsnorm(outputs * (1.0 + w.norm_out), layer.result_norm_eps) if layer.result_norm else outputs
 
 

@@ -61,5 +61,4 @@ def _convolve(image: Array, taps: Array, stride: int) -> Array:
 
 
 def _patch(layer: Any) -> Sizes:
-    frames = (layer.frames,) if layer.frames else ()
-    return (layer.channels, *frames, layer.side, layer.side)
+    return (layer.channels, *((layer.frames,) if layer.frames else ()), layer.side, layer.side)

@@ -103,8 +103,7 @@ class PlacedStack:
     @property
     def input_width(self) -> int:
         """Width of the input vectors."""
-        first = self.inputs[0].layer if self.inputs else None
-        return int(getattr(first, "d_in", self.stack.d_model))
+        return int(getattr(self.inputs[0].layer if self.inputs else None, "d_in", self.stack.d_model))
 
     @property
     def vocab(self) -> int:
@@ -192,8 +191,7 @@ class _Placer:
         return PlacedStack(self.stack, inputs, tuple(blocks), tuple(order), outputs)
 
     def outer_layer(self, section: str, name: str, layer: Any) -> PlacedLayer:
-        keys = (name, name.rstrip("0123456789"), f"{section}/{layer.kind()}")
-        return self.layer(layer, name, keys=keys, branch=name)
+        return self.layer(layer, name, keys=(name, name.rstrip("0123456789"), f"{section}/{layer.kind()}"), branch=name)
 
     def block(self, block: Block) -> tuple[PlacedSublayer, ...]:
         self.block_name, before = block.name, self.n_stored()
@@ -219,8 +217,7 @@ class _Placer:
 
         def inner(branch: Branch) -> PlacedBranch:
             own = branch.layer.layout_name()
-            keys = (f"{sort}/{own}", own)
-            layer = self.layer(branch.layer, branch.name, part.name, number, index, keys, branch.name)
+            layer = self.layer(branch.layer, branch.name, part.name, number, index, (f"{sort}/{own}", own), branch.name)
             pre = norm(branch.pre, f"{branch.name}_pre_norm", branch.name)
             return PlacedBranch(pre, layer, norm(branch.post, f"{branch.name}_post_norm", branch.name), branch.joins)
 

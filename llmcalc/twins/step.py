@@ -182,8 +182,7 @@ class PatchHandover:
             return Step(self.ids, cached, data=self.stream, source=np.zeros((b, 0, width)))
         if self.patches is None or self.stream.shape[-1] != width or self.patches.shape[-1] % width:
             raise UnsupportedError(f"no stack has produced patch vectors that match the byte width ({width})")
-        n_vectors = self.patches.shape[-1] // width
-        source = self.patches.reshape(b, self.patches.shape[1] * n_vectors, width)
+        source = self.patches.reshape(b, self.patches.shape[1] * (self.patches.shape[-1] // width), width)
         return Step(self.ids, cached, data=self.stream, source=source)
 
 

@@ -245,8 +245,7 @@ class MemoryLedger:
             return
         _, mask = self.used.setdefault(id(whole), (whole, np.zeros(whole.size, bool)))
         first = (_address(array) - _address(whole)) // whole.itemsize
-        strides = [step // whole.itemsize for step in array.strides]
-        as_strided(mask[first:], array.shape, strides)[...] = True
+        as_strided(mask[first:], array.shape, [step // whole.itemsize for step in array.strides])[...] = True
 
     def alias(self, copy: Array, original: Array) -> None:
         """Count the elements of ``copy`` as elements of ``original``, even if ``copy`` owns its memory."""

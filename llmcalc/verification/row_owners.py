@@ -45,8 +45,7 @@ def scattered(array: ShardedArray, axis: str, owner: Array) -> ShardedArray:
     ranks = array.ranks
     ranks.count(REDUCE_SCATTER, [axis], Fraction(array.parts[0].size, array.n_owners()))
     parts = [sum(array.parts[peer] for peer in ranks.peers(rank, [axis])) for rank in range(len(array.parts))]
-    partial = array.partial - {axis}
-    found = ShardedArray(ranks, parts, array.shape, array.splits, partial, array.is_weight, array.owners)
+    found = ShardedArray(ranks, parts, array.shape, array.splits, array.partial - {axis}, array.is_weight, array.owners)
     return found.with_owners(axis, owner, parts)
 
 

@@ -182,12 +182,11 @@ def test_what_is_tried_if_requests_wait(model: str, gpu: str, settings: dict[str
         larger += [{**own, "tp": 1, "dp": count, "ep": count}] if has_experts else []
     whole = [change for change in tried if "gpu" in change]
     assert whole[: len(larger)] == larger
-    layouts = whole[len(larger) :]
-    counts = [*dict.fromkeys(int(change["gpu"].partition(":")[2]) for change in layouts)]
-    assert counts == [ranks << power for power in range(7)]
-    dp = [(change.get("tp", 1), change.get("dp", 1), change.get("ep", 1)) for change in layouts]
-    four = [sizes for sizes in dp if sizes[0] * sizes[1] == 4]
-    assert four == [(1, 4, 4 if has_experts else 1), (2, 2, 4 if has_experts else 1), (4, 1, 1)]
+    counts = [*dict.fromkeys(int(change["gpu"].partition(":")[2]) for change in whole)]
+    assert sorted(counts) == [ranks << power for power in range(7)]
+    dp = {(change.get("tp", 1), change.get("dp", 1), change.get("ep", 1)) for change in whole}
+    four = {sizes for sizes in dp if sizes[0] * sizes[1] == 4}
+    assert four == {(1, 4, 4 if has_experts else 1), (2, 2, 4 if has_experts else 1), (4, 1, 1)}
 
 
 def test_the_smallest_layout_with_which_all_requests_run_is_enough() -> None:

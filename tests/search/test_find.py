@@ -22,7 +22,7 @@ from llmcalc.fitting.memory import serving_stages
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.schema.preset_files import sized_files
 from llmcalc.search.gpus import COUNTS
-from llmcalc.search.models import FORMATS, MOST_CONTEXT
+from llmcalc.search.models import FORMATS, MOST_CONTEXT, unused_bytes
 
 GIB = 2**30
 
@@ -64,13 +64,17 @@ def test_every_model_that_fits_agrees_with_a_fit_check(gpu: str, settings: dict[
     found = llmcalc.find_models(gpu, **settings)
     assert found.models
     assert found.n_tried == len(list(sized_files()))
-    assert [one.parameters for one in found.models] == sorted((one.parameters for one in found.models), reverse=True)
+    order = [(one.year or 0, one.parameters) for one in found.models]
+    assert order == sorted(order, reverse=True)
     least = settings.get("seq")
     for one in found.models[::23]:
         model, own = llmcalc.load(one.name), {**settings, "weights": one.format}
         own.pop("seq", None)
         if "kv" not in llmcalc.state(model, seq=9).by_role:
             own = {name: value for name, value in own.items() if name not in ("cache", "page")}
+        weights = None if one.format == "bf16" and "weights" not in settings else one.format
+        budget = {"memory_bytes": found.memory, "count": found.count}
+        own["reserve"] = found.reserve + unused_bytes(model, weights, budget, found.accelerator)
         solved = llmcalc.fit(model, gpu, solve="seq", **own, engine="none").solution
         assert solved is not None
         most = MOST_CONTEXT if solved.is_unlimited and solved.value is None else int(solved.value or 0)

@@ -42,6 +42,42 @@ def test_an_indexer_stores_keys_of_all_tokens_of_which_a_step_reads_some(model: 
     assert many > 0.7 * growth(model)  # in formats of its own
 
 
+@pytest.mark.parametrize(("cache", "latents"), [(None, 2 * 576), ("fp8", 656)])
+def test_keys_of_an_indexer_have_132_bytes_in_vllm(cache: str | None, latents: int) -> None:
+    """DeepseekV32IndexerCache of vLLM: 128 values in fp8 and a scale in fp32, in 64 tokens per block."""
+    found = start("glm-5", 4096, tp=8, weights="fp8", engine="vllm", cache=cache)
+    assert found.pool.bytes_of(64) == found.pool.bytes_of(1) == 64 * 78 * (latents + 132)
+
+
+@pytest.mark.parametrize(
+    ("version", "states"), [("0.14", 1), ("0.15", 2), ("0.28", 2)], ids=["disabled", "aligned", "aligned since"]
+)
+def test_prefix_caching_keeps_states_by_version(version: str, states: int) -> None:
+    own = start("qwen3.5-27b", 8192, gpu="h200", engine="vllm", engine_version=version, prefix_caching=True)
+    assert own.request_blocks == 11 + 3 * states
+
+
+@pytest.mark.parametrize(("version", "each"), [("0.11.0", False), ("0.14", True), ("0.27", True), ("0.28", False)])
+def test_mamba_2_keeps_a_state_of_every_block_before_0_28(version: str, each: bool) -> None:
+    """mamba_cache_mode is `all` by default: chunks divide the blocks, and each of them has a state in all groups."""
+    own = start("nemotron-3-nano", 65_536, gpu="h200", engine="vllm", engine_version=version, prefix_caching=True)
+    states, attention = own.groups.groups
+    assert attention.block_size % 128 == (0 if each else attention.block_size % 16 or 48)
+    blocks = ceil(65_536 / attention.block_size)
+    kept = 1 if version == "0.11.0" else 2
+    assert own.request_blocks == blocks + states.n_groups * (blocks if each else kept)
+    assert own.pool.bytes_of(65_536) == own.request_blocks * own.groups.block_bytes
+    assert (own.pool.shared_bytes(65_536) > blocks * own.groups.block_bytes) == each
+
+
+def test_the_tail_of_a_pooled_indexer_is_one_block_per_request() -> None:
+    """GLM-5.3-Flash on eight ranks: 640 tokens align a state with latents alone, and 11 layers also store keys."""
+    found = start("glm-5.3-flash", 262_144, tp=8, weights="fp8", engine="vllm", prefix_caching=False)
+    assert found.groups.block_bytes == 11 * 640 * (1024 + 132 // 4)
+    assert found.request_blocks == ceil(262_144 / 640) + 4 + 1
+    assert found.pool.bytes_of(262_144) == found.request_blocks * found.groups.block_bytes
+
+
 @pytest.mark.parametrize("tokens", LENGTHS)
 def test_windows_of_vllm_hold_their_last_tokens_in_groups_of_equal_layers(tokens: int) -> None:
     """Gemma 3 27B has 10 layers with all tokens, and 52 with 1,024, which are 6 groups of 10 with padding."""

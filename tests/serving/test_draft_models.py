@@ -13,7 +13,7 @@ import pytest
 
 import llmcalc
 from llmcalc.core.errors import InputError
-from llmcalc.serving.start.drafts import Asked, asked_draft, state_pool
+from llmcalc.serving.start.asked_drafts import Asked, asked_draft, state_pool
 from llmcalc.serving.start.memory import captured_graphs
 from llmcalc.serving.start.start import Start
 

@@ -146,8 +146,7 @@ class Padded(Split):
     def largest(self, patch: int, merge: int) -> Iterator[tuple[int, int]]:
         """Yield the largest image with each number of whole rows of patches. The rest of a patch counts in tokens."""
         for rows in range(1, min(self.side, self.patches + 1)):
-            columns = min(self.side - 1, self.patches // rows)
-            yield (columns + 1) * patch - 1, (rows + 1) * patch - 1
+            yield (min(self.side - 1, self.patches // rows) + 1) * patch - 1, (rows + 1) * patch - 1
 
 
 @record

@@ -104,8 +104,7 @@ def enter(
         return
     if is_scattered and is_gathered_again:
         scope.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
-    is_divided = is_scattered or scope.shards(axes) > 1
-    kind = REDUCE_SCATTER if is_divided else ALL_GATHER if is_separate else ALL_REDUCE
+    kind = REDUCE_SCATTER if is_scattered or scope.shards(axes) > 1 else ALL_GATHER if is_separate else ALL_REDUCE
     scope.add(kind, group, f"d{name}", BACKWARD, axes)
 
 

@@ -13,7 +13,7 @@ from ...core.workload import Workload
 from ..kv_cache import StateSize
 from ..sharding import Mesh
 from ..step_result import StepResult
-from ..walk import Conventions, executed_stacks
+from ..walk import Conventions, division, executed_stacks
 from .liveness import STREAM, Liveness, Passages, peak_live_bytes
 from .number_formats import BITS_A_BYTE
 from .saved_tensors import ActivationPolicy, Counts
@@ -189,31 +189,32 @@ def _transient_bytes(
     The logits of all sequences are computed in one decode step, even if prefill steps have fewer sequences.
     """
     values = changed(workload, seq=seq).values(architecture)
-    model, mesh = model_of(architecture)[0], changed(mesh, pp=1)
+    model, shares = model_of(architecture)[0], division(architecture, mesh)
     has_encoder = any(stack.role == "encoder" for stack in architecture.stacks)
     prefills, decode = list(steps.largest(values, has_encoder)), steps.decode(values)
     peak = Sum()
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", None, workload.logits)):
         blocks = [stack.runs[index].block for index in stack.distinct_runs]
-        for step in prefills:
-            key = (stack.name, tuple(step.values()), policy, mesh)
+        for step in (*prefills, decode):
+            key = (stack.name, tuple(step.values()), policy, shares)
             known = remembered(model, "_block_peaks", key, lambda: _KnownPeaks({}, {}, {}))
-            for block in blocks:
+            for block in blocks if step is not decode else ():
                 if id(block) not in known.peaks:
                     trace = Liveness(policy, names, step, mesh)
                     trace.counts, trace.passages = known.counts, known.passages
                     known.peaks[id(block)] = _block_peak(block, stack, trace)
                 peak = largest(peak, Sum((f"{stack.name}.{block.name}", known.peaks[id(block)])))
-        for step in (*prefills, decode):
-            trace, name = Liveness(policy, names, step, mesh), STREAM
-            for _, layer in stack.outputs:
-                name = trace.layer(layer, name)
-            peak = largest(peak, Sum((f"{stack.name}.outputs", peak_live_bytes(trace))))
+            if id(stack.outputs) not in known.peaks:
+                trace, name = Liveness(policy, names, step, mesh), STREAM
+                for _, layer in stack.outputs:
+                    name = trace.layer(layer, name)
+                known.peaks[id(stack.outputs)] = peak_live_bytes(trace)
+            peak = largest(peak, Sum((f"{stack.name}.outputs", known.peaks[id(stack.outputs)])))
     return peak
 
 
 class _KnownPeaks(NamedTuple):
-    """Peaks in a step by the identity of the block, and what the traces of other blocks found in equal layers."""
+    """Peaks in a step by the identity of the block or of the outputs, and what was found in equal layers of blocks."""
 
     peaks: dict[int, Sum]
     counts: Counts

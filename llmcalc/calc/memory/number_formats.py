@@ -69,8 +69,7 @@ class Format:
     @property
     def bits_per_weight(self) -> float:
         """Bits per element of a large matrix, excluding per-row and per-tensor constants."""
-        outer = self.outer_bits / self.outer if self.outer else 0
-        return (self.bits + outer) / (self.block * self.rows)
+        return (self.bits + (self.outer_bits / self.outer if self.outer else 0)) / (self.block * self.rows)
 
 
 def shape(row: Row) -> tuple[int, int, int]:

@@ -32,8 +32,7 @@ class StateRule:
         if self.factored and len(row.tensor.groups) > 1:
             copies, rows, columns = shape(row)
             return -(-copies * (rows + columns) * elements * self.bytes // (copies * rows * columns))
-        scales = -(-elements // self.block) * SCALE_BYTES if self.block else 0
-        return elements * self.bytes + scales
+        return elements * self.bytes + (-(-elements // self.block) * SCALE_BYTES if self.block else 0)
 
 
 @record

@@ -357,8 +357,7 @@ class TensorVersions:
         """Save a matrix that PyTorch computes from weights, such as two concatenated tables, for a product."""
         is_matrix = operand.name in self.from_weights and equation.function is None and len(operand.axes) > 1
         if is_matrix and self.is_torch:
-            name = self.versions.get(operand.name, f"{self.place}.{operand.name}")
-            self.recorder.save(name, self.size(operand.axes))
+            self.recorder.save(self.versions.get(operand.name, f"{self.place}.{operand.name}"), self.size(operand.axes))
 
     def step(self, equation: Equation, out: str, fused: bool) -> Step:
         """Return the backward step of an equation."""

@@ -98,8 +98,7 @@ class _Cursor:
 
     def number(self, code: str) -> Any:
         """Read a number with the given ``struct`` format code."""
-        start = self.skip(struct.calcsize("=" + code))
-        return struct.unpack_from(self.order + code, self.content, start)[0]
+        return struct.unpack_from(self.order + code, self.content, self.skip(struct.calcsize("=" + code)))[0]
 
     def may_store(self, count: int) -> bool:
         """Record ``count`` more stored entries, and return whether the limits allow storing this array."""

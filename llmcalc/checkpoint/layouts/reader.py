@@ -98,8 +98,7 @@ def _section(file: str, first: int, text: str) -> Section:
             for include in expand(value, where):
                 target, *pairs = filter(None, include.split("  "))
                 section, _, conditions = target.partition("|")
-                replacements = tuple(map(_pair, pairs))
-                lines.append(Include(section.strip(), heading, conditions.strip(), replacements, where))
+                lines.append(Include(section.strip(), heading, conditions.strip(), tuple(map(_pair, pairs)), where))
         elif key in SETTINGS:
             settings[key] = (*settings.get(key, ()), value.strip())
         elif " =>" in line and file == "published":

@@ -92,8 +92,7 @@ class Quantisation(NamedTuple):
         if matrix.is_routed and not self.includes_routed:
             return None
         packing = self.expert_packing if matrix.is_routed and self.expert_packing else self.packing
-        overrides = (override.packing for override in self.overrides if override.matches(matrix.module))
-        return next(overrides, packing)
+        return next((override.packing for override in self.overrides if override.matches(matrix.module)), packing)
 
 
 class QuantizationConfig(dict[str, Any]):

@@ -74,5 +74,4 @@ def quantisation_variants(data: Mapping[str, Any], dtype: str, text_only: bool =
 
 def safetensors_type(name: object) -> str:
     """Return the safetensors name of a torch dtype, or BF16 if the dtype is missing or not a float."""
-    text = name.removeprefix("torch.") if isinstance(name, str) else ""
-    return _FLOATS.get(text, "BF16")
+    return _FLOATS.get(name.removeprefix("torch.") if isinstance(name, str) else "", "BF16")

@@ -26,10 +26,4 @@ def run(model: str, quantity: str, depth: int | None, select: str | None, **give
     return explain_document(result, depth, select)
 
 
-COMMANDS = (
-    Command(
-        "explain",
-        (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *TREE_OUTPUT, NOTES),
-        run,
-    ),
-)
+COMMANDS = (Command("explain", (MODEL, QUANTITY, DEPTH, SELECT, *SETTINGS, *READING, *TREE_OUTPUT, NOTES), run),)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
-from ...core.record import changed
+from ...core.record import changed, fields
 from ...fitting.fit import FIT
 from ...inputs.defaults import RESERVE as DEFAULT
 from ..memory_options import MEMORY, MESH, TABLE, settings
@@ -16,9 +18,11 @@ from ..spec import Argument, Command, Option, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
 
 if TYPE_CHECKING:
+    from ...calc.memory.fit import Fit
     from ...core.architecture import Architecture
     from ...fitting.advice import Change
     from ...search.recipes import Recipe
+    from ...training.files import TrainingFile
 
 RECIPE = "recipe"
 OPTIONAL_MODEL = changed(TRAINED_MODEL, least=0)
@@ -69,7 +73,8 @@ def run(
     budget["reserve"] = reserve
     typed = {**given, **budget, "engine": engine, "model": model, "times": times if gpu is None else None}
     typed["gpu"] = f"{gpu}:{count}" if gpu and count else gpu
-    architecture, given = _load_solved(model, given, count or _count(gpu), solve)
+    asked = {**given, "model": model}
+    architecture, given, file = _load_solved(model, given, count or _count(gpu), solve)
     if solve == RECIPE:
         refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
@@ -77,20 +82,46 @@ def run(
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget, "reserve": kept}, given)
     own = settings(given, (*SIZES, *MEMORY))
     result = fit(architecture, gpu, count=count, solve=solve, engine=engine, **budget, **own)
+    if file and solve is None:
+        gpus = {"gpu": gpu, "count": count, **budget}
+        result = changed(result, find_changes=partial(_changes_of_file, architecture, gpus, own, asked))
     solved = result.solution is None or result.solution.value is not None or result.solution.is_unlimited
     return fit_document(result, kept, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
 
 
 def _load_solved(
     model: str, given: dict[str, Any], count: int | None, solve: str | None
-) -> tuple[Architecture, dict[str, Any]]:
+) -> tuple[Architecture, dict[str, Any], TrainingFile | None]:
     """Load the model and the settings of a training program's file, without the one that is being solved for."""
     is_open = solve == "gpus" and given["dp"] is None
     architecture, found, file = load_trained(model, {**given, "dp": 2} if is_open else given, count)
     if file is None:
-        return architecture, given
+        return architecture, given, None
     solved = {"dp": None} if is_open else {solve: given[solve]} if solve in ("seq", "batch") else {}
-    return architecture, {**found, **solved}
+    return architecture, {**found, **solved}, file
+
+
+def _changes_of_file(
+    architecture: Architecture, gpus: dict[str, Any], own: dict[str, Any], asked: dict[str, Any]
+) -> Iterator[Change]:
+    """Yield changes with which training fits, for each of which the training program's file is read again."""
+    from ...api.fit import fit
+    from ...fitting.fit import SETTINGS as OF_FIT
+    from ...fitting.fit import read_question
+    from ...fitting.fit_changes import fit_changes
+    from ...fitting.question import FileQuestion, Question
+    from ...inputs.settings import read_settings
+
+    question = read_question(architecture, **gpus, solve=None, settings=read_settings("a fit", OF_FIT, own))
+
+    def read(change: dict[str, Any]) -> Fit:
+        others = {name: value for name, value in change.items() if name not in ("gpu", "count")}
+        on = {**gpus, **{name: change[name] for name in ("gpu", "count") if name in change}}
+        model, given, _ = load_trained(asked["model"], {**asked, **others}, on["count"] or _count(on["gpu"]))
+        return fit(model, **on, **settings(given, (*SIZES, *MEMORY)))
+
+    known = {field.name: getattr(question, field.name) for field in fields(Question)}
+    return fit_changes(FileQuestion(**known, read=read))
 
 
 def _count(gpu: str | None) -> int | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ...core.type_names import Any
 from ..files import has_headers_only, read_headers_only
 from ..options import FULL_OUTPUT, MODEL, READING, load_model, refuse
 from ..output import Answer, printed

@@ -73,10 +73,4 @@ def _lengths(text: str) -> tuple[int, ...]:
     return found
 
 
-COMMANDS = (
-    Command(
-        "report",
-        (MODELS, TO, GPU, WEIGHTS, LENGTHS, BATCH, FORCE, *READING),
-        run,
-    ),
-)
+COMMANDS = (Command("report", (MODELS, TO, GPU, WEIGHTS, LENGTHS, BATCH, FORCE, *READING), run),)

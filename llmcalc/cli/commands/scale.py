@@ -40,10 +40,5 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     return scale_document(plan, found, seq)
 
 
-COMMANDS = (
-    Command(
-        "scale",
-        (MODEL, *BUDGET, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *CHART_OUTPUT),
-        run,
-    ),
-)
+OPTIONS = (*BUDGET, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *CHART_OUTPUT)
+COMMANDS = (Command("scale", (MODEL, *OPTIONS), run),)

@@ -70,24 +70,5 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
     }  # fmt: skip
 
 
-COMMANDS = (
-    Command(
-        "train",
-        (
-            TRAINED_MODEL,
-            TRAINING_FILE,
-            *RUN,
-            *MACHINE,
-            *POWER,
-            STEP,
-            DTYPE,
-            OPTIMIZER,
-            RECOMPUTE,
-            *ADAPTERS,
-            *MESH,
-            *READING,
-            *MODEL_OUTPUT,
-        ),
-        run,
-    ),
-)
+OPTIONS = (*RUN, *MACHINE, *POWER, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
+COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)

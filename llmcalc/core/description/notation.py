@@ -75,9 +75,7 @@ class Notation:
             return f"{left}{_factor(texts[0])} / {_factor(texts[1])}{right}"
         if call.function == "mod":
             return f"({_factor(texts[0])} mod {_factor(texts[1])})"
-        if call.function == "log2":
-            return f"⌈log₂({texts[0]})⌉"
-        return f"{call.function}({', '.join(texts)})"
+        return f"⌈log₂({texts[0]})⌉" if call.function == "log2" else f"{call.function}({', '.join(texts)})"
 
     def _shortened(self, call: Call) -> tuple[Form | int, ...]:
         """Return the arguments of a call, with those of a named minimum or maximum replaced by its name."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, overload
 
+from ..type_names import TYPE_CHECKING, overload
 from ..zoo_search import find_module, module_names
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..architecture import Architecture, Stack, declare, layer_glossary
 from ..layer import Layer
@@ -15,6 +14,7 @@ from ..part import nested_fields
 from ..printable import plural
 from ..record import MISSING, NamedTuple, fields, record, remembered
 from ..traits import role_fields
+from ..type_names import Any
 
 MOST_VALUES = 3
 MAIN_ROLES = (  # of sizes, most important first
@@ -51,7 +51,7 @@ def structure_line(stack: Stack, longest: int | None = None) -> str:
 
     If the line would exceed ``longest`` characters, it has only sizes with a role in ``MAIN_ROLES``, as many as fit.
     """
-    sizes = {key: feature for key, feature in features(stack).items() if feature.size and not feature.usual}
+    sizes = {key: feature for key, feature in features(stack, only_sizes=True).items() if not feature.usual}
     role = "encoder" if stack.role == "tower" else f"({stack.role})"
     name = stack.name if role.strip("()") in stack.name else f"{stack.name} {role}"
     first = f"{name}: {plural(stack.n_layers, 'layer')} · d_model {stack.d_model}"
@@ -108,15 +108,15 @@ def _different(found: Sequence[Features]) -> set[Key]:
     return {key for key in keys if len({frozenset(own[key].values) for own in found if key in own}) > 1}
 
 
-def features(stack: Stack) -> Features:
-    """Return the features of a stack, starting with block features."""
+def features(stack: Stack, *, only_sizes: bool = False) -> Features:
+    """Return the features of a stack, or its sizes alone, starting with block features."""
     found: Features = {}
     known: dict[Layer, list[tuple[Key, Any, Feature]]] = {}
     for index, (_, applied) in stack.distinct_runs.items():
         seen = set()
         for _, layer in stack.runs[index].block.layers():
             if layer not in known:
-                known[layer] = list(_fields(layer))
+                known[layer] = list(_fields(layer, only_sizes))
             for key, value, feature in known[layer]:
                 if key.field == "d_model" and value == stack.d_model:
                     continue
@@ -125,17 +125,17 @@ def features(stack: Stack) -> Features:
                     seen.add((key, value))
                     values[value] = values.get(value, 0) + applied
     for _, layer in (*stack.inputs, *stack.outputs):
-        for key, value, feature in _fields(layer):
+        for key, value, feature in _fields(layer, only_sizes):
             if not (key.field.startswith("d_") and value == stack.d_model):  # widths equal to the stream's are implied
                 found.setdefault(key, feature).values.setdefault(value, 0)
     return found
 
 
-def _fields(layer: Layer) -> Iterator[tuple[Key, Any, Feature]]:
+def _fields(layer: Layer, only_sizes: bool) -> Iterator[tuple[Key, Any, Feature]]:
     sizes, kind = dict[str, int](), layer.kind()
     roles = {field: role for role, names in role_fields(type(layer)).items() for field in names}  # type: ignore[arg-type]
     for path, value, default, size in nested_fields(layer):
-        if size and value is None:
+        if (only_sizes and not size) or (size and value is None):
             continue
         is_derived = default is None or (default is MISSING and "." in path)  # or required by a part
         usual = value == default or (

@@ -162,8 +162,7 @@ class Path(ScalingForm):
     def compute(self, value: float, side: int) -> float:
         """Return the compute C at which N (``side`` 0) or D (``side`` 1) on the path equals ``value``."""
         first = self.optimum(self.unit)[side]
-        exponent = log(self.optimum(self.unit * 10)[side] / first, 10)
-        return self.unit * power(value / first, 1 / exponent)
+        return self.unit * power(value / first, 1 / log(self.optimum(self.unit * 10)[side] / first, 10))
 
     def tokens_on_path(self, n: float) -> float:
         """Return the number of tokens D for which N is optimal."""
@@ -277,8 +276,7 @@ def saturated(experts: float, start: float, most: float) -> float:
 
 def granular(of: Mapping[str, float], granularity: float) -> Surface:
     """Return the loss surface ``L = c + (g/G^γ + a)/N^α + b/D^β`` for granularity G [krajewski2024, Equation 9]."""
-    a = of["g"] / granularity ** of["gamma"] + of["a"]
-    return Surface(of["c"], a, of["alpha"], of["b"], of["beta"])
+    return Surface(of["c"], of["g"] / granularity ** of["gamma"] + of["a"], of["alpha"], of["b"], of["beta"])
 
 
 def joint(of: Mapping[str, float], experts: float) -> Surface:

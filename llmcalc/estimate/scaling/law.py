@@ -124,8 +124,7 @@ class Law:
         path = dict(constants)
         if "c_ref" in path:  # the law gives a point on the path
             path["k_n"] = path.pop("n_ref") / path.pop("c_ref") ** path["a"]
-        over = float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0
-        return forms.Path(**path, unit=self.unit, over=over)
+        return forms.Path(**path, unit=self.unit, over=float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0)
 
     def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:
         """Return the values of a point (N, D, C) that are outside the fitted range."""

@@ -24,9 +24,7 @@ class Metadata:
         """Return a value or None. A list of identical values is reduced to a single value."""
         self.read.add(key)
         value = self.data.get(key)
-        if isinstance(value, list) and value and all(one == value[0] for one in value):
-            return value[0]
-        return value
+        return value[0] if isinstance(value, list) and value and all(one == value[0] for one in value) else value
 
     def required(self, key: str) -> Any:
         """Return a value, or raise an error if the key is missing."""

@@ -42,8 +42,7 @@ def adapted_language_model(data: Mapping[str, Any], as_: str | None = None) -> d
     if found and not as_ and added_encoders(data):
         return {**found, "model_type": str(data.get("model_type"))}
     stem = _stem(data).lower()
-    ends = [name for name in names() if stem.endswith(_plain(name))]
-    family = as_ or max(ends, key=len, default="")
+    family = as_ or max([name for name in names() if stem.endswith(_plain(name))], key=len, default="")
     return {**found, "model_type": usual.get(family, family)} if found and family else None
 
 

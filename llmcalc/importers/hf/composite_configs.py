@@ -113,8 +113,7 @@ def unwrapped(data: Mapping[str, Any], known: Collection[str]) -> Mapping[str, A
     for key in NESTED:
         inner = data.get(key)
         if key not in known and "text_config" in known and isinstance(inner, Mapping) and "text_config" in inner:
-            outer = {name: value for name, value in data.items() if name != key}
-            return {**inner, **outer}
+            return {**inner, **{name: value for name, value in data.items() if name != key}}
     return data
 
 

@@ -185,8 +185,7 @@ def encoder_stacks(
     link = Link(config, inner, last.d_model, d_model, encoder.prefix, [] if notes is None else notes)
     behind = part.projector(link) if part.projector else ()
     last = _select_features(config, last, encoder.prefix) if any_encoder else last
-    outputs = (entry for entry in behind if isinstance(entry, Named))
-    stacks.append(replace(last, outputs=(*last.outputs, *outputs)))
+    stacks.append(replace(last, outputs=(*last.outputs, *(entry for entry in behind if isinstance(entry, Named)))))
     check_encoder(inner)
     config.unmodelled += inner.unmodelled
     return [*stacks, *(entry for entry in behind if isinstance(entry, Stack))]

@@ -89,8 +89,7 @@ class Config(ConfigKeys):
 
     def qk_layernorm(self, kind: str = "per_head", bias: bool = False) -> dict[str, Any]:
         """Return the attention fields that apply a LayerNorm with epsilon ``layer_norm_eps`` to queries and keys."""
-        eps = self.number("layer_norm_eps") or 1e-5
-        return {"qk_norm": QkNorm(kind, "layernorm", bias=bias, eps=eps)}
+        return {"qk_norm": QkNorm(kind, "layernorm", bias=bias, eps=self.number("layer_norm_eps") or 1e-5)}
 
     def rope(self, layer_type: str | None = None, **changes: Any) -> Rope:
         """Return rotary positions with the config's base and scaling. ``changes`` overrides individual fields."""
@@ -151,8 +150,7 @@ class Config(ConfigKeys):
 
     def optional_window(self) -> int | None:
         """Return the sliding window size if ``use_sliding_window`` is set, or None."""
-        limit = self.sliding_window()
-        return limit if self.flag("use_sliding_window") else None
+        return self.sliding_window() if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
         """Return each layer's type. If ``limit`` is set, layers from ``max_window_layers`` onwards use a sliding

@@ -84,9 +84,7 @@ class ConfigKeys:
         if key in self.ignored:  # the class ignores this key of other classes
             return default
         self.read.add(key)
-        if key in self.data:
-            return self.data[key]
-        return self.defaults.get(key, default)
+        return self.data.get(key, self.defaults.get(key, default))
 
     def ignore(self, keys: str) -> None:
         """Skip keys (separated by spaces) because the transformers class computes or ignores them."""

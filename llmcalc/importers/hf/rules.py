@@ -58,8 +58,7 @@ def unused_cross_attention(config: Config, width: int, heads: int, norm: Layer) 
 
 def group_runs(blocks: Iterable[Block]) -> tuple[Run, ...]:
     """Merge consecutive identical blocks into runs."""
-    groups = (list(same) for _, same in groupby(blocks, id))
-    return tuple(Run(same[0], len(same)) for same in groups)
+    return tuple(Run(same[0], len(same)) for same in (list(same) for _, same in groupby(blocks, id)))
 
 
 def runs_of(kinds: Iterable[Kind], build: Callable[[Kind], Block]) -> tuple[Run, ...]:

@@ -28,8 +28,7 @@ def with_task_head(config: Config, architecture: Architecture) -> Architecture:
     main = architecture.main
     kept = (named for named in main.outputs if named.name != POOLER or not row.get("without_pooler"))
     stack = changed(main, outputs=(*kept, *_layers(config, main, row["layers"])))
-    stacks = tuple(stack if one is main else one for one in architecture.stacks)
-    return changed(architecture, stacks=stacks)
+    return changed(architecture, stacks=tuple(stack if one is main else one for one in architecture.stacks))
 
 
 def has_known_head(config: Config) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.part import Part
 from ...core.record import record
+from ...core.type_names import Any
 
 BOUNDED = "situ"  # an activation with a bound
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ...core.part import Part
 from ...core.record import record
+from ...core.type_names import ClassVar
 
 
 @record

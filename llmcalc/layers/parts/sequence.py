@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ...core.declaration import Declaration
 from ...core.part import Part
 from ...core.record import record
+from ...core.type_names import ClassVar
 
 
 @record

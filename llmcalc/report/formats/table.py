@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from ...core.errors import spelled
 from ...core.printable import fitting_length, text_width
+from ...core.type_names import TYPE_CHECKING
 from ..column_layout import GAP, bar, filled, fit, pieces
 from ..document import ASSUMED, Document, Fact, Table
 from ..numbers import exact
@@ -82,14 +82,15 @@ def wrap(text: str, width: int, indent: str = "") -> list[str]:
     margin = text[: len(text) - len(text.lstrip())]
     if not text.isprintable():  # names can contain any character
         text = "".join(letter if letter.isprintable() else " " for letter in text)
+    width_of = len if (text + indent).isascii() else text_width
     words = text.split()
     lines, line, is_empty = [], margin, True
     for word in words:
-        if not is_empty and text_width(f"{line} {word}") > width:
+        if not is_empty and width_of(f"{line} {word}") > width:
             lines.append(line)
             line, is_empty = indent, True
-        while text_width(line + word) > width > text_width(line):
-            room = fitting_length(word, width - text_width(line))
+        while width_of(line + word) > width > width_of(line):
+            room = fitting_length(word, width - width_of(line))
             cut = max(word.rfind(end, 0, room) for end in WORD_ENDS) + 1 or room
             lines.append(line + word[:cut])
             line, word = indent, word[cut:]
@@ -114,6 +115,8 @@ def wrap_command(text: str, width: int) -> list[str]:
 
 def _lines(text: str, width: int) -> list[str]:
     """Return the lines of a text, or of a command line."""
+    if text.isprintable() and text_width(text) <= width:
+        return [text]
     return wrap_command(text, width) if _is_command(text) else wrap(text, width)
 
 
@@ -199,7 +202,8 @@ def _row(cells: Sequence[tuple[str, int, bool, str]], paint: Paint) -> Iterator[
         for lines, (_, width, right, style) in zip(wrapped, cells, strict=True):
             text = lines[at] if at < len(lines) else ""
             spaces = " " * (width - text_width(text))
-            line.append(spaces + paint(text, style) if right else paint(text, style) + spaces)
+            painted = paint(text, style) if style else text
+            line.append(spaces + painted if right else painted + spaces)
         yield SPACE.join(line)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from math import ceil
+from math import ceil, lcm
 
 from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.form import Form
@@ -17,7 +17,10 @@ from ...core.record import NamedTuple
 from .states import NO_STATES, StatePool
 
 FULL, WINDOW, STATE = "full", "sliding", "state"
-ROWS, LATENT_ROWS = 16, 64  # tokens, of blocks that are enlarged to the size of a recurrent state
+SCRATCH = "scratch"  # of one block per request, which holds tokens that an indexer has not summed up yet
+ROWS = 16  # tokens, of blocks that are enlarged to the size of a recurrent state
+ALL, ALIGNED = "all", "aligned"  # states that a request keeps if prefixes are cached: of each block, or two
+INDEX = "index"  # role of the keys of an indexer
 LONGEST = 2**40  # tokens, more than any window
 CONVOLUTION = "conv"  # role of states whose last axis is that of tokens
 NO_WIDTHS: Mapping[str, Fraction] = {}
@@ -32,6 +35,7 @@ class CacheLayer(NamedTuple):
         window: window length in tokens, or 0.
         n_layers: number of layers.
         multiple: number of tokens that divides the blocks of the layer's kernels.
+        keys: part of ``bytes`` that stores keys of an indexer, which the engine does not align with states.
     """
 
     kind: str
@@ -39,21 +43,27 @@ class CacheLayer(NamedTuple):
     window: int
     n_layers: int
     multiple: int = 1
+    keys: Fraction = Fraction()
 
 
 Key = tuple[str, str, int | None, str, str]
 
 
 def cache_layers(
-    short: StateSize, long: StateSize, widths: Mapping[str, Fraction] = NO_WIDTHS, kept: int = 0
+    short: StateSize,
+    long: StateSize,
+    widths: Mapping[str, Fraction] = NO_WIDTHS,
+    kept: int = 0,
+    latent_rows: int = ROWS,
 ) -> tuple[CacheLayer, ...]:
     """Return the layers of a model from the sizes of its state after ``SHORT`` and ``LONG`` tokens.
 
     Layers that attend within chunks cache all tokens. Convolution states are divided like the recurrent states.
     ``widths`` holds the bytes of an element relative to those of the states, by role. A convolution state also keeps
-    ``kept`` drafted tokens.
+    ``kept`` drafted tokens. Blocks of latents have a multiple of ``latent_rows`` tokens.
     """
     found: dict[Key, dict[tuple[str, int], Fraction]] = {}
+    keys: dict[Key, Fraction] = {}
     counts: dict[Key, int] = {}
     ranks: dict[Key, int] = {}
     rows: dict[Key, int] = {}
@@ -61,15 +71,17 @@ def cache_layers(
         key = _key(tensor)
         ranks[key] = max(ranks.get(key, 1), tensor.n_ranks)
         counts[key] = tensor.entry.applied
-        rows[key] = max(rows.get(key, ROWS), LATENT_ROWS if tensor.stores("latents") else ROWS)
+        rows[key] = max(rows.get(key, ROWS), latent_rows if tensor.stores("latents") else ROWS)
     for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
         key = _key(tensor)
         growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])
-        kind, window, size = FULL, 0, growth
+        kind, window, size = FULL, 0, growth * widths.get(tensor.state.role, 1)
+        if tensor.state.role == INDEX:
+            keys[key] = keys.get(key, Fraction()) + size
         if not growth and tensor.state.role in CACHED:
             window = window_of(tensor)
             kind, size = (WINDOW, own / window) if window else (FULL, own)
-            if tensor.is_refilled:
+            if tensor.is_refilled and tensor.state.role != INDEX:
                 kind, window = FULL, 0
         elif not growth:
             kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
@@ -78,14 +90,14 @@ def cache_layers(
                 size *= (length + kept) / length
         sums = found.setdefault(key, {})
         sums[kind, window] = sums.get((kind, window), Fraction()) + size
-    merged: dict[tuple[str, Fraction, int, int], int] = {}
+    merged: dict[tuple[str, Fraction, int, int, Fraction], int] = {}
     for key, sums in found.items():
         for (kind, window), size in sums.items():
-            layer = (kind, size, window, rows[key])
+            layer = (kind, size, window, rows[key], keys.get(key, Fraction()) if kind == FULL else Fraction())
             merged[layer] = merged.get(layer, 0) + counts[key]
     return tuple(
-        CacheLayer(kind, size, window, n_layers, multiple)
-        for (kind, size, window, multiple), n_layers in merged.items()
+        CacheLayer(kind, size, window, n_layers, multiple, indexed)
+        for (kind, size, window, multiple, indexed), n_layers in merged.items()
         if size
     )
 
@@ -124,10 +136,13 @@ class CacheGroup(NamedTuple):
     def request_blocks(self, tokens: int, step_tokens: int, state_blocks: int) -> int:
         """Return the blocks that one request of ``tokens`` tokens needs in each of the groups.
 
-        A window keeps its last tokens and those of the current step, which may start within a block.
+        A window keeps its last tokens and those of the current step, which may start within a block. A group of states
+        with more than one token per block keeps a state for each block of tokens instead of one.
         """
         if self.kind == STATE:
-            return state_blocks
+            return state_blocks + (-(-tokens // self.block_size) - 1 if self.block_size > 1 else 0)
+        if self.kind == SCRATCH:
+            return 1
         if self.kind == WINDOW:
             return -(-min(self.window + step_tokens, tokens) // self.block_size) + 1
         return -(-tokens // self.block_size)
@@ -165,12 +180,14 @@ class CacheGroups(NamedTuple):
 
 
 def cache_groups(
-    layers: Sequence[CacheLayer], block_size: int, ratio: float = 1.0, is_grouped: bool = True
-) -> CacheGroups:
+    layers: Sequence[CacheLayer], block_size: int, ratio: float = 1.0, is_grouped: bool = True,
+    has_scratch: bool = False, chunk: int = 0,
+) -> CacheGroups:  # fmt: skip
     """Divide layers into groups of equal pages. Without groups, a window is cached like all other layers.
 
     The number of layers in a group is that of the rarest kind of layer, or that of the most frequent kind if it is
-    less than ``ratio`` times as frequent. Attention blocks are enlarged until a recurrent state fits into a page.
+    less than ``ratio`` times as frequent. Attention blocks are enlarged until a recurrent state fits into a page, to a
+    multiple of ``chunk`` tokens where a state is kept for each block. With ``has_scratch``, windows are scratch blocks.
     """
     if not is_grouped:
         layers = [layer._replace(kind=FULL, window=0) if layer.kind == WINDOW else layer for layer in layers]
@@ -181,14 +198,17 @@ def cache_groups(
     if len({(layer.kind, layer.window) for layer in layers}) == 1:
         return CacheGroups((CacheGroup(tokens[0].kind, tokens[0].window, block_size, 1),), _sum(tokens) * block_size)
     if states:
-        largest, row = max(layer.bytes for layer in states), min(layer.bytes for layer in tokens)
-        multiple = max(layer.multiple for layer in tokens)
+        kept = [layer for layer in tokens if layer.kind == FULL or not has_scratch]
+        largest, row = max(layer.bytes for layer in states), min(layer.bytes - layer.keys for layer in kept)
+        multiple = lcm(max(layer.multiple for layer in tokens), chunk or 1)
         block_size = max(block_size, multiple * ceil(largest / (multiple * row)))
-    page = max(layer.bytes for layer in tokens) * block_size
+    page = max(layer.bytes for layer in tokens if layer.kind == FULL or not has_scratch) * block_size
     kinds: dict[tuple[str, int, int], int] = {}
     for layer in layers:
-        size = 1
-        if layer.kind != STATE:
+        size = block_size if chunk else 1
+        if layer.kind == WINDOW and has_scratch:
+            layer, size = layer._replace(kind=SCRATCH), layer.window
+        elif layer.kind != STATE:
             size = block_size * int(page / (layer.bytes * block_size))  # the rest of the page is padding
         own = (layer.kind, layer.window, size)
         kinds[own] = kinds.get(own, 0) + layer.n_layers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from ...data import tables
 from ...engines.hardware import refuses_dtype
 from ...engines.settings import smaller_format, states_all
 from ...estimate.hardware import NODE, usual_counts
-from ...fitting.advice import Change, Settings, advice, tried
+from ...fitting.advice import Change, Settings, advice, first_enough, tried
 from .llama_cpp_fit import LENGTH, longest_context, placements
 
 if TYPE_CHECKING:
@@ -151,8 +150,8 @@ def _more_gpus(result: Start, change: Mapping[str, Any] = NOTHING) -> Iterator[S
 
     most = min(MOST_TIMES * ranks, max(MOST_RANKS, ranks)) // replicas
     sizes = [size for size in usual_counts(_node(result), most) if size * replicas > min(ranks, count)]
-    first = bisect_left(sizes, True, key=lambda size: layout(size) is not None)  # more GPUs store more
-    for size in () if settings.get("attention_dp") else sizes[first : first + 1]:
+    size = None if settings.get("attention_dp") else first_enough(sizes, lambda size: layout(size) is not None)
+    if size is not None:
         yield layout(size) or {}
 
 

@@ -16,7 +16,7 @@ from ...inputs.number_formats import number_format
 from .cache import STATE
 from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 from .memory import HostMemory
-from .pool import PoolGroup
+from .pool import CachePool, PoolGroup
 
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
 
@@ -76,6 +76,19 @@ class LlamaCppModel(NamedTuple):
     def largest(self) -> DeviceBytes:
         """Bytes on the GPU that stores the most."""
         return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
+
+    def tightest_pool(self, free: float, tokens: int) -> CachePool:
+        """Return the cache of the GPU that holds the fewest sequences of some tokens.
+
+        ``free`` is what is free for the cache of the largest GPU. Other GPUs may have fewer weights, and more layers
+        with a cache.
+        """
+        weights = {
+            name: own.weights + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST
+        }
+        most = self.largest.weights + self.drafts.get(self.largest_gpu, 0)
+        pools = [CachePool(self.groups.get(name, ()), max(free + most - size, 0.0)) for name, size in weights.items()]
+        return min(pools, key=lambda pool: pool.requests(tokens), default=CachePool((), max(free, 0.0)))
 
     def with_draft(self, draft: LlamaCppModel) -> LlamaCppModel:
         """Return the sizes together with those of a draft model."""

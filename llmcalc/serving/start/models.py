@@ -29,7 +29,7 @@ from ...inputs.number_formats import CHECKPOINT, number_format
 from ...inputs.repository_names import NamedModel, stored_name
 from ...layers.parts.rope import Dynamic, Linear, Scaling, Yarn
 from ...schema.preset_files import names as preset_names
-from .cache import CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
+from .cache import ALIGNED, ALL, INDEX, ROWS, CacheGroups, CacheLayer, cache_groups, cache_layers, flat_cache
 from .encoders import encoder_memory, served_encoder
 from .memory import PROFILED, ModelBytes
 from .offload import offloaded_weights
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .llama_cpp_models import LlamaCppModel
 
 ADAPTERS = "LoRA"  # first word of the names of their buffers
+FP8 = "fp8"
+LONG_CHUNK = 2048  # tokens, of models whose layers have no chunks (config/model.py: get_mamba_chunk_size)
 STATE_TITLES = {"recurrent": "recurrent", "conv": "convolution"}
 SENT = 2  # tensors of a step that vLLM sends to the next pipeline stage: hidden states and the residual
 DRAFT_BUFFERS = 2  # of a step in vLLM: hidden states and embeddings (v1/spec_decode/llm_base_proposer.py)
@@ -243,16 +245,24 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
     formats, kept = state_formats(stage, settings), settings.get("kept_drafts", 0)
+    rows, records = (
+        settings.get("latent_rows", ROWS),
+        tuple((role, *sizes) for role, sizes in settings.get("records", {}).items()),
+    )
 
     def compute() -> tuple[CacheLayer, ...]:
         widths = {
             role: Fraction(number_format(kind, "state_dtype").bits, element_bytes(role, dtype) * BITS_A_BYTE)
             for role, kind in formats.items()
         }
+        for role, size, count in records:  # bytes of a vector in a layout of the engine's kernels, and its values
+            if role == INDEX or (cache and cache.name == FP8):
+                stored = Fraction(cache.bits, cache.block) if cache else element_bytes(role, dtype) * BITS_A_BYTE
+                widths[role] = Fraction(size * BITS_A_BYTE, count) / stored
         short, long = (state(stage, seq=tokens, **own) for tokens in (SHORT, LONG))
-        return cache_layers(short, long, widths, kept)
+        return cache_layers(short, long, widths, kept, rows)
 
-    return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items()), kept), compute)
+    return remembered(stage, "_cache_layers", (mesh, name, dtype, tuple(formats.items()), kept, rows, records), compute)
 
 
 def state_formats(stage: Architecture, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -298,7 +308,9 @@ def groups_of(
         if not layers:
             continue
         if rule == PROFILED:
-            found[number] = cache_groups(layers, size, settings["group_ratio"], is_grouped)
+            chunk = _chunk(architecture) if settings["kept_states"] == ALL else 0
+            has_scratch = settings.get("has_scratch", False)
+            found[number] = cache_groups(layers, size, settings["group_ratio"], is_grouped, has_scratch, chunk)
             continue
         sliding = settings["sliding_ratio"] if is_grouped else 1.0
         found[number] = flat_cache(layers, size, sliding, states)
@@ -307,6 +319,25 @@ def groups_of(
         text = f"missing for {architecture.name}, which has no cache"
         raise InputError(text, parameter="isl", hint=hint)
     return found
+
+
+def kept_states(architecture: Architecture, settings: Mapping[str, Any]) -> str:
+    """Return which recurrent states a request of vLLM keeps for later ones: ``all``, ``aligned`` or an empty string.
+
+    It keeps none if it does not cache prefixes, and in versions that do not do so for the model.
+    """
+    if not settings.get("prefix_caching", settings["caches_states"]):
+        return ""
+    if model_of(architecture)[0].layout.rpartition(">")[2] in settings["all_states"]:
+        return ALL
+    return ALIGNED if settings["aligns_states"] else ""
+
+
+def _chunk(architecture: Architecture) -> int:
+    """Return the tokens of a chunk in which a model computes its recurrent states."""
+    layers = (layer for run in architecture.main.runs for sub in run.block.sublayers for _, layer in sub.layers())
+    chunks = (getattr(layer, "chunk", None) for layer in layers)
+    return max((chunk for chunk in chunks if isinstance(chunk, int)), default=LONG_CHUNK)
 
 
 def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:

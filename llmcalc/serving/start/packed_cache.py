@@ -15,7 +15,7 @@ from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.errors import InputError
 from ...core.form import Form
 from ...core.record import NamedTuple
-from .cache import FULL, WINDOW, CacheGroup, CacheGroups, round_up, window_of
+from .cache import FULL, INDEX, WINDOW, CacheGroup, CacheGroups, round_up, window_of
 
 TUPLES = "tuples"  # a block has pages of every size for as many layers as the largest group
 SIZES = "sizes"  # a block has as many pages of each size as any group
@@ -23,7 +23,6 @@ GROUPS = "groups"  # a block is as large as the largest group
 PATTERNS = "patterns"  # the same, and types with as many pages of each size are repeated patterns
 PADDED = (TUPLES, SIZES)  # rules in which pages of windows have a size of the other pages
 FP32, FP16 = 4, 2  # bytes
-INDEX = "index"  # role of the keys of an indexer
 
 
 class Page(NamedTuple):

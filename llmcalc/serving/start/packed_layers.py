@@ -11,6 +11,7 @@ from ...calc.kv_cache import SHORT, state
 from ...calc.pipeline_stages import pipeline_stages
 from ...core.architecture import Architecture
 from ...core.errors import spelled
+from ...core.record import remembered
 from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up
 from .packed_cache import Page, compressed_pages, is_compressed, packed_groups
 from .start import Start
@@ -92,8 +93,12 @@ def cache_refusals(result: Start, cache: str | None) -> tuple[str, ...]:
 
 def cache_warnings(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a warning if tokens are compressed in the cache and the engine's rules for it are not modelled."""
-    tensors = state(architecture, seq=1, extend=True).tensors
-    if settings.get("packing") or not any(is_compressed(length) for tensor in tensors for _, length in tensor.factors):
+
+    def compresses() -> bool:
+        tensors = state(architecture, seq=1, extend=True).tensors
+        return any(is_compressed(length) for tensor in tensors for _, length in tensor.factors)
+
+    if settings.get("packing") or not remembered(architecture, "_compresses_tokens", None, compresses):
         return ()
     rules = "layers that compress several tokens into one are grouped by rules of each engine, which are not modelled"
     return (f"{rules}: the cache may hold many times as many requests",)

@@ -13,7 +13,7 @@ from math import inf
 
 from ...core.arrays import Number, namespace
 from ...core.record import NamedTuple
-from .cache import FULL, STATE, WINDOW, CacheGroups, CacheLayer
+from .cache import FULL, SCRATCH, STATE, WINDOW, CacheGroups, CacheLayer
 
 
 class PoolGroup(NamedTuple):
@@ -86,8 +86,13 @@ def paged_pool(groups: CacheGroups, space: float, state_blocks: int, ranks: int 
     """
     found = []
     for group in groups.groups:
-        count = group.n_groups * (state_blocks if group.kind == STATE else 1)
-        found.append(PoolGroup(group.kind, group.window, group.block_size, float(count * groups.block_bytes)))
+        size = float(group.n_groups * groups.block_bytes)
+        if group.kind == STATE and group.block_size > 1:  # a state of each block of tokens, and those of drafts
+            found += [PoolGroup(FULL, 0, group.block_size, size), PoolGroup(STATE, 0, 1, size * (state_blocks - 1))]
+        elif group.kind in (STATE, SCRATCH):
+            found.append(PoolGroup(STATE, 0, 1, size * (state_blocks if group.kind == STATE else 1)))
+        else:
+            found.append(PoolGroup(group.kind, group.window, group.block_size, size))
     if groups.states.bytes and not groups.states.is_pool:  # the engine's rule is unknown
         found.append(PoolGroup(STATE, 0, 1, float(groups.states.bytes)))
     return CachePool(tuple(found), space, ranks, most)

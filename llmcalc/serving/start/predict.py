@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...core.architecture import Architecture
-from ...core.record import changed
+from ...core.record import changed, remembered
 from ...engines.hardware import refused_format, refuses_dtype
 from ...engines.lengths import length_notes, start_length
 from ...engines.profile import GIB, EngineProfile, version_number
@@ -15,19 +15,20 @@ from ...engines.served_models import unserved
 from ...engines.settings import setting_flags
 from ...inputs.gguf_names import dynamic_warnings
 from ...inputs.gpus import Gpus
+from .asked_drafts import NONE, asked_draft, kept_drafts, state_copies, state_pool, steps_in_flight
 from .cache import FULL, CacheGroup, CacheGroups
-from .drafts import Draft, find_draft, kept_drafts, state_copies, state_pool, steps_in_flight
 from .encoders import encoder_factor, encoder_notes, image_notes, served_encoder, served_images, served_stacks
 from .host import in_host_memory, within_unified_memory
 from .llama_cpp_fit import capped_notes, fitted_settings
 from .memory import PROFILED, RULES, MemoryDivision, ModelBytes, default_share
-from .models import groups_of, layers_of, model_bytes, state_notes, step_sizes
+from .models import groups_of, kept_states, layers_of, model_bytes, state_notes, step_sizes
 from .packed_layers import cache_refusals, cache_warnings, count_notes, packed_by_stage
 from .start import Start
 from .states import NO_STATES
 
 if TYPE_CHECKING:
     from ..deployment import Deployment
+    from .drafts import Draft
 
 AUTO = "auto"
 
@@ -84,6 +85,7 @@ def _divide_memory(deployment: Deployment) -> Start:
     draft = find_draft(architecture, profile, settings)
     if rule == PROFILED:
         settings |= {"kept_drafts": kept_drafts(settings), "steps_in_flight": steps_in_flight(settings)}
+        settings["kept_states"] = kept_states(architecture, settings)
     architecture, encoder = served_stacks(architecture, settings), served_encoder(architecture, settings)
     usual = default_share(settings, total, ranks, draft.method if draft else "") if "share" not in given else None
     share = settings["share"] if usual is None else usual
@@ -96,8 +98,14 @@ def _divide_memory(deployment: Deployment) -> Start:
         placed = llama_cpp_model(architecture, settings, build, state_copies(settings, rule))
         placed = placed.with_draft(draft.placed(architecture, settings, build)) if draft else placed
     loaded = draft.loaded(placed, profile) if draft else ()
-    own = model_bytes(architecture, profile, settings, placed, loaded if counts_draft else ())
-    own_profile = changed(profile, settings=settings)
+    counted, own_profile = loaded if counts_draft else (), changed(profile, settings=settings)
+    if placed:
+        own = model_bytes(architecture, profile, settings, placed, counted)
+    else:  # once for all kinds of GPUs with the same settings
+        key = (rule, *profile.padding.items(), repr(settings), counted)
+        own = remembered(
+            architecture, "_model_bytes", key, lambda: model_bytes(architecture, profile, settings, drafts=counted)
+        )
 
     def divide(sizes: ModelBytes) -> MemoryDivision:
         return RULES[rule](sizes, total, own_profile)
@@ -155,6 +163,16 @@ def _layout_and_length(deployment: Deployment) -> tuple[dict[str, Any], int, boo
     if settings.get("attention_dp"):  # these ranks are a part of the tensor-parallel ranks
         settings["tp"] = max(settings.get("tp", 1) // settings.get("dp", 1), 1)
     return settings, ranks, is_auto
+
+
+def find_draft(architecture: Architecture, profile: EngineProfile, settings: Mapping[str, Any]) -> Draft | None:
+    """Return what drafts tokens for a model, or None. Methods that look tokens up need no memory of a GPU."""
+    asked = asked_draft(settings)
+    if asked is None or asked.method == NONE:
+        return None
+    from .drafts import read_draft  # needed only by a model that drafts tokens
+
+    return read_draft(asked, architecture, profile, settings)
 
 
 def _cache_groups(

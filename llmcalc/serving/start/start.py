@@ -20,7 +20,7 @@ from ...core.record import record
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
-from .cache import STATE, CacheGroups
+from .cache import ALIGNED, STATE, CacheGroups
 from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
@@ -161,17 +161,18 @@ class Start(NotebookDisplay):
 
     @property
     def _state_blocks(self) -> int:
-        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM)."""
-        caches = self.settings.get("prefix_caching", self.settings.get("caches_states", False))
-        own = 2 if caches else 1
+        """Blocks of a request in a group of recurrent states: one more for each drafted token (MambaSpec of vLLM).
+
+        A model whose states of all blocks are kept has one for each of them beside those.
+        """
+        own = 2 if self.settings.get("kept_states") == ALIGNED else 1
         return own + int(self.settings.get("kept_drafts", 0))
 
     @cached_property
     def pool(self) -> CachePool:
         """What a request occupies in the KV cache of a rank, as the scheduler of the engine fills it."""
         if self.placed:
-            own = self.placed.groups.get(self.placed.largest_gpu, ())
-            return CachePool(own, max(self.memory.available.best, 0))
+            return self.placed.tightest_pool(self.memory.available.best, self.max_model_len)
         space = self.blocks.best * float(self.groups.block_bytes)
         most = self.groups.states.most_requests(self.memory.available.best)
         return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
@@ -179,9 +180,9 @@ class Start(NotebookDisplay):
     @cached_property
     def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
-        if self.buffers:
-            block = float(self.groups.block_bytes) or 1.0  # none is on a GPU
-            return self.memory.available.each(lambda size: max(size, 0) / block)
+        if placed := self.placed:
+            length = self.max_model_len
+            return self.memory.available.each(lambda free: float(placed.tightest_pool(free, length).requests(length)))
         if self.profile.rule == PROFILED:
             counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
             return self.blocks.each(lambda blocks: blocks / counted)

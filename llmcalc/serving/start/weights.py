@@ -57,13 +57,13 @@ def _matrices(memory: InferenceMemory) -> list[list[int]]:
     for stored in memory.stored:
         sizes[stored.component] += stored.bits
         elements[stored.component] += stored.elements
-    found = []
+    found, share_of = [], memory.mesh.share_of_weight
     for fused, times in _fused_rows(memory.architecture):
         kept = [(row, part) for row, part in fused if elements[part]]
-        shares = (memory.mesh.share_of_weight(row.tensor, row.declaration, row.size) for row, _ in kept)
-        parts = (
-            own * sizes[part] // (elements[part] * BITS_A_BYTE) for own, (_, part) in zip(shares, kept, strict=True)
-        )
+        parts = [
+            share_of(row.tensor, row.declaration, row.size) * sizes[part] // (elements[part] * BITS_A_BYTE)
+            for row, part in kept
+        ]
         found += [[sum(parts), kept[0][0].copies * times]] if kept else []
     return found
 

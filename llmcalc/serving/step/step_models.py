@@ -114,17 +114,21 @@ def state_bytes(
     >>> state_bytes(model, "vllm"), state_bytes(model, "sglang")
     ({'recurrent': 2.0, 'conv': 2}, {'recurrent': 4, 'conv': 2})
     """
-    settings: dict[str, Any] = {}
-    if entry := tables("engines").get(engine):
-        with suppress(InputError):  # versions whose memory is not described
-            settings |= read_profile(engine, entry, version).settings
-    settings |= {name: kind for name, kind in (("state_dtype", state_dtype), ("conv_dtype", conv_dtype)) if kind}
-    formats = state_formats(architecture, settings)
-    return {
-        role: number_format(formats[role], "state_dtype").bits / BITS_A_BYTE if role in formats
-        else element_bytes(role, ACTIVATIONS)
-        for role in (RECURRENT, CONVOLVED)
-    }  # fmt: skip
+
+    def compute() -> dict[str, float]:
+        settings: dict[str, Any] = {}
+        if entry := tables("engines").get(engine):
+            with suppress(InputError):  # versions whose memory is not described
+                settings |= read_profile(engine, entry, version).settings
+        settings |= {name: kind for name, kind in (("state_dtype", state_dtype), ("conv_dtype", conv_dtype)) if kind}
+        formats = state_formats(architecture, settings)
+        return {
+            role: number_format(formats[role], "state_dtype").bits / BITS_A_BYTE if role in formats
+            else element_bytes(role, ACTIVATIONS)
+            for role in (RECURRENT, CONVOLVED)
+        }  # fmt: skip
+
+    return remembered(architecture, "_state_bytes", (engine, version, state_dtype, conv_dtype), compute)
 
 
 @lru_cache(maxsize=64)

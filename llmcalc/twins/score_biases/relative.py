@@ -14,8 +14,7 @@ from ..weights import Array, Weight, Weights, table
 def weights(layer: Any) -> list[Weight]:
     """Return the bias table [buckets heads]. In T5, all layers of a stack share this table."""
     bias = layer.score_bias
-    share = ".relative_bias" if bias.shared else None
-    return [table("relative_bias", bias.n_buckets, layer.n_heads, share=share)]
+    return [table("relative_bias", bias.n_buckets, layer.n_heads, share=".relative_bias" if bias.shared else None)]
 
 
 def scores(layer: Any, w: Weights, q: Array, step: Step, keys: int) -> Array:

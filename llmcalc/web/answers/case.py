@@ -161,7 +161,8 @@ class Case:
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
-        return fit(self.model, self.gpu.name, **own, **PLAIN_MEMORY)
+        own |= PLAIN_MEMORY
+        return fit(self.model, self.gpu.name, **own)
 
     @property
     def layout(self) -> Mesh:

@@ -112,8 +112,7 @@ def _prefill(case: Case) -> dict[str, Any]:
         alone = f"alone, it takes {duration(result.seconds)}"
         parts = [_timed("its share of steps with several prompts", own, note=alone)]
     else:
-        rest = _timed("decoding of other requests in the same steps, and the scheduler", own - result.seconds)
-        parts = [tree, rest]
+        parts = [tree, _timed("decoding of other requests in the same steps, and the scheduler", own - result.seconds)]
     waits = [_timed("wait for the prefills of other requests", first - own)] if first > own else []
     whole = _timed("time to the first token", first, [_timed("prefill of the prompt", own, parts), *waits])
     return {"tree": whole, "notes": _fits(result)}
@@ -155,8 +154,7 @@ def _throughput(case: Case) -> dict[str, Any]:
 
 def _batches(case: Case) -> dict[str, Any]:
     """Return the derivation of the time of a batch of texts."""
-    tree = node_data(latency_tree(case.reading.step))
-    return {**tree, "label": f"time of a batch of {case.reading.batch:,} texts"}
+    return {**node_data(latency_tree(case.reading.step)), "label": f"time of a batch of {case.reading.batch:,} texts"}
 
 
 def _cost(case: Case) -> dict[str, Any]:

@@ -47,8 +47,7 @@ def command_lines(case: TrainingCase) -> list[dict[str, str]]:
     state = case.state
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
     own = {"model": case.model_name, "gpu": gpu, "seq": case.context}
-    step = fit_command.COMMANDS[0].line({**own, "batch": state.batch, **case.settings})
-    found = [{"title": "memory", "line": step}]
+    found = [{"title": "memory", "line": fit_command.COMMANDS[0].line({**own, "batch": state.batch, **case.settings})}]
     if case.time_error:
         return found
     share = {"mfu": f"{state.mfu.rstrip('%')}%"} if state.mfu else {}

@@ -69,15 +69,13 @@ def _olmo(config: Config, hidden: int, activation: str) -> Architecture:
     mlp = Mlp(config.d_model, hidden, activation, gated=True, bias=bias)
     rows = config.optional_size("embedding_size") or config.vocab
     head = config.lm_head(tied=config.flag("weight_tying", True), bias=bias)
-    found = decoder(config, attention, mlp, norm=norm, head=replace(head, vocab=rows))
-    return with_token_rows(found, rows)
+    return with_token_rows(decoder(config, attention, mlp, norm=norm, head=replace(head, vocab=rows)), rows)
 
 
 def _olmo_norm(config: Config, weighted: bool, biased: bool) -> Norm:
     kind = config.one_of("layer_norm_type", *_OLMO_NORMS)
     eps = config.number("rms_norm_eps" if kind == "rms" else "layer_norm_eps") or 1e-5
-    given = config.get("bias_for_layer_norm")
-    stated = biased if given is None else config.flag("bias_for_layer_norm")
+    stated = biased if config.get("bias_for_layer_norm") is None else config.flag("bias_for_layer_norm")
     bias = weighted and stated and _OLMO_NORMS[kind] == "layernorm"
     return Norm(config.d_model, _OLMO_NORMS[kind], scale=weighted, bias=bias, eps=eps)
 

@@ -207,8 +207,7 @@ def biogpt(config: Config) -> Architecture:
     width, norm = config.d_model, default_layernorm(config.d_model)
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     attention, mlp = Attention(width, config.n_heads, **BIASED), config.plain_mlp(bias=True)
-    inputs = (_positions(config, width),)
-    return decoder(config, attention, mlp, norm=norm, embedding_scale=scale, inputs=inputs)
+    return decoder(config, attention, mlp, norm=norm, embedding_scale=scale, inputs=(_positions(config, width),))
 
 
 def xglm(config: Config) -> Architecture:
@@ -219,8 +218,7 @@ def xglm(config: Config) -> Architecture:
     mlp = Mlp(width, config.size("ffn_dim"), config.activation("activation_function"), bias=True)
     block = Block("block", (sublayer("attention", own, pre=norm), *cross, sublayer("mlp", mlp, pre=norm)))
     blank = config.count("pad_token_id", 1)  # one row of the position table
-    fixed = FixedTable("fairseq", blank if blank >= _OFFSET else None)
-    inputs = (_positions(config, width, fixed=fixed),)
+    inputs = (_positions(config, width, fixed=FixedTable("fairseq", blank if blank >= _OFFSET else None)),)
     runs = repeat_block(block, config.size("num_layers"))
     scale = width**0.5 if config.flag("scale_embedding", True) else 1.0
     return causal_lm(config, runs, norm, inputs=inputs, embedding_scale=scale)

@@ -154,8 +154,7 @@ def assistant(config: Config) -> Architecture:
 
 def _text(config: Config) -> Config:
     """Return the config under ``text_config``. By default, all layers reuse keys and values."""
-    given = config.mapping("text_config")
-    data: Fields = {key: value for key, value in given.items() if key != "architectures"}
+    data: Fields = {key: value for key, value in config.mapping("text_config").items() if key != "architectures"}
     model_type = config.model_type.replace("assistant", "text")
     if data.setdefault("model_type", model_type) != model_type:
         text = f"model_type in text_config must be {model_type}, not {short_repr(data['model_type'])}"

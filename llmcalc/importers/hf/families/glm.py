@@ -25,8 +25,7 @@ def chatglm(config: Config) -> Architecture:
     bias, theta = config.flag("add_bias_linear"), _THETA * (config.number("rope_ratio") or 1.0)
     pairs = config.size("multi_query_group_num") if config.flag("multi_query_attention") else config.n_heads
     rope = {"theta": theta, "dim": config.size("head_dim") // 2, "interleaved": True}
-    biased = bias or config.flag("add_qkv_bias")
-    attention = config.attention(bias=biased, o_bias=bias, n_kv_heads=pairs, rope=rope)
+    attention = config.attention(bias=bias or config.flag("add_qkv_bias"), o_bias=bias, n_kv_heads=pairs, rope=rope)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), "silu", gated=True, bias=bias)
     return decoder(config, attention, mlp, tied=config.flag("tie_word_embeddings"))
 

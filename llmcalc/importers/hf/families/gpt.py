@@ -78,8 +78,7 @@ def gpt_neo(config: Config) -> Architecture:
         raise config.size_error("attention_types and attention_layers describe different layers")
     norm = config.layernorm("layer_norm_epsilon")
     mlp = Mlp(width, d_ff, config.activation("activation_function"), bias=True)
-    inputs = (_positions(config, width, "max_position_embeddings"),)
-    return decoder(config, kinds, mlp, found, norm=norm, inputs=inputs)
+    return decoder(config, kinds, mlp, found, norm=norm, inputs=(_positions(config, width, "max_position_embeddings"),))
 
 
 def gpt_bigcode(config: Config) -> Architecture:

@@ -171,8 +171,7 @@ def qwen4(config: Config) -> Architecture:
         raise config.error("layers with n-gram embeddings (ple_layer_ids) are not supported")
     attention: Fields = {"gate": Gate(), "qk_norm": {"unit_offset": True}, "rope": {"dim": config.rotary_width()}}
     keys = "n_heads=indexer_n_heads dim=indexer_head_dim top_k=indexer_budget block=indexer_compress_ratio"
-    sizes = config.fields_of(TokenIndexer, keys)
-    indexer = TokenIndexer(**sizes, pooled=True, unit_offset=True, norm_eps=config.eps)
+    indexer = TokenIndexer(**config.fields_of(TokenIndexer, keys), pooled=True, unit_offset=True, norm_eps=config.eps)
     mixers: Layers = {
         "indexed_attention": config.attention(**attention, indexer=indexer),
         "linear_attention": gated_delta_net(config),

@@ -69,8 +69,7 @@ def step3p5(config: Config) -> Architecture:
         mixers[kind] = config.attention(layer_type=kind, n_heads=count, window=span, rope=rope, **fields)
     bias, scale = config.flag("mlp_bias"), config.number("moe_router_scaling_factor", 1.0)
     own: Fields = {"d_ff": config.size("share_expert_dim"), "bias": bias, "clamped": False}
-    routing = {**SIGMOID, "renormalise": True, "scale": scale}
-    routed = config.experts("n_routed_experts", routing=routing, shared=own)
+    routed = config.experts("n_routed_experts", routing={**SIGMOID, "renormalise": True, "scale": scale}, shared=own)
     dense = config.gated_mlp(bias=bias)
     bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
     feeds: Layers = {}

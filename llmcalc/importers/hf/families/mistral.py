@@ -55,8 +55,7 @@ def mistral_large4(config: Config) -> Architecture:
             raise config.size_error(f"{key} must be a list of {layers} integers, one per layer")
     feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
-    routed = shared_experts(config, routing={"renormalise": True})
-    parts: Layers = {"dense": config.gated_mlp(), "sparse": routed}
+    parts: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, routing={"renormalise": True})}
     for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
         config.check_known("indexer type", [indexer], ("full", "shared"))
         lent = index in sources[index + 1 : layers]

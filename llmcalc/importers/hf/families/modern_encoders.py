@@ -61,8 +61,7 @@ def _without_first_norm(block: Block) -> Block:
 
 
 def _attention(config: Config, kind: str, window: int | None, causal: bool = False) -> Attention:
-    limit = window if kind == "sliding_attention" else None
-    return config.attention(layer_type=kind, causal=causal, window=limit)
+    return config.attention(layer_type=kind, causal=causal, window=window if kind == "sliding_attention" else None)
 
 
 def _select_attention(kinds: dict[str, Attention], kind: str, config: Config) -> Attention:

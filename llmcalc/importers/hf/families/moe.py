@@ -147,8 +147,7 @@ def dbrx(config: Config) -> Architecture:
 
 
 def _nested(config: Config, key: str) -> Config:
-    value = config.mapping(key)
-    return config.nested(key, {name: entry for name, entry in value.items() if name != "model_type"}, "")
+    return config.nested(key, {name: entry for name, entry in config.mapping(key).items() if name != "model_type"}, "")
 
 
 def beam(config: Config) -> Architecture:

@@ -141,8 +141,7 @@ def hy_v3(config: Config) -> Architecture:
     """Read a Hunyuan 3 config with query and key norms, sigmoid routing and a dense first layer."""
     config.ignore("enable_moe_fp32_combine")
     routing = {**SIGMOID, "scale": config.number("router_scaling_factor", 1.0)}
-    shared = {"d_ff": config.shared_width(), "bias": config.flag("mlp_bias")}
-    routed = config.experts(routing=routing, shared=shared)
+    routed = config.experts(routing=routing, shared={"d_ff": config.shared_width(), "bias": config.flag("mlp_bias")})
     return decoder(config, config.attention(qk_norm="head"), routed, feeds=config.mlp_types(1))
 
 
@@ -155,8 +154,7 @@ def exaone_moe(config: Config) -> Architecture:
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
     if config.get("layer_types") is None and config.get("sliding_window_pattern") is None:
         raise config.error("layer_types is missing and cannot be derived without sliding_window_pattern")
-    types = config.layer_types(exaone_pattern(config, config.n_layers, limit))
-    return decoder(config, mixers, routed, types, kinds)
+    return decoder(config, mixers, routed, config.layer_types(exaone_pattern(config, config.n_layers, limit)), kinds)
 
 
 def exaone_pattern(config: Config, layers: int, limit: int | None) -> list[str]:

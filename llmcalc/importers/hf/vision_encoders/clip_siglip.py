@@ -43,8 +43,7 @@ def pixtral(config: Config) -> Stack:
     """Read a Pixtral config with RMSNorm, gated MLPs and two-dimensional rotary positions."""
     config.ignore("image_size head_dim")
     norm = Norm(config.d_model, eps=PIXTRAL_EPS)
-    rope = Rope(rope_theta(config), grid="alternate")
-    attention = Attention(config.d_model, config.n_heads, causal=False, rope=rope)
+    attention = Attention(config.d_model, config.n_heads, causal=False, rope=Rope(rope_theta(config), grid="alternate"))
     mlp = config.gated_mlp(bias=False)
     inputs = (*patches(config, bias=False), Named("pre_norm", norm))
     return encoder_stack(config, inputs, attention_mlp(attention, mlp, norm), None)
