@@ -118,10 +118,13 @@ def block_sizes() -> Iterator[Row]:
 
 
 def requests() -> Iterator[Row]:
-    """The predictions use the version and the flags. The longest request also follows from the memory of the cache."""
-    yield from compared("needed_gib", "GiB")
-    for row in compared("longest", "tokens"):
-        yield row._replace(case=f"{row.case}, longest request", value="longest")
+    """The predictions use the version and the flags."""
+    return compared("needed_gib", "GiB")
+
+
+def longest() -> Iterator[Row]:
+    """The predictions use the version, the flags and the memory of the cache that the log states."""
+    return compared("longest", "tokens")
 
 
 def available() -> Iterator[Row]:
@@ -176,6 +179,14 @@ SECTIONS = {
         "Without prefix caching, the start in 0.26.0 needs 8.18 GiB, as above. The checkpoint of the start in 0.27.1 "
         "states a cache in fp8, which is not read from the name of a repository. With `--kv-cache-dtype fp8`, 6.56 GiB "
         "follow.",
+        "serve",
+        "blocks",
+        "",
+    ),
+    "vLLM, the longest request of hybrids and compressed caches": Section(
+        CACHES,
+        longest,
+        "vLLM suggests this length where it refuses a longer one. The remarks on what a request needs hold here too.",
         "serve",
         "blocks",
         "",

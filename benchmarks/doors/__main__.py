@@ -3,8 +3,8 @@
     python -m benchmarks.doors [--sample N] [--seed S] [--worst N] [QUESTION ...]
 
 Draws deployments of all presets, GPUs, engines and formats, asks each question of ``questions.py`` about each of them,
-and prints how many answers agree within the allowed ratio, up to twofold, and not at all. ``--worst`` lists the cases
-that are furthest apart, with the answer of each door.
+and prints how many answers agree within the allowed ratio, differ by a rule of the engine, up to twofold, and not at
+all. ``--worst`` lists the cases that are furthest apart, with the answer of each door.
 
 ``commands`` is a question of its own: it draws command lines with options, with command lines of engines and with
 files, and states of the page, runs ``N`` of the commands that their screens offer, and prints how many of each kind
@@ -37,7 +37,7 @@ def main() -> None:
         names.remove(COMMANDS)
     cases = draw(options.sample, options.seed) if names else []
     if names:
-        print(f"{'question':46} {'asked':>6} {'agree':>6} {'to 2x':>6} {'other':>6}")
+        print(f"{'question':46} {'asked':>6} {'agree':>6} {'rules':>6} {'to 2x':>6} {'other':>6}")
     for name in names:
         question = QUESTIONS[name]
         asked = ((case, question.ask(case)) for case in cases)
@@ -46,12 +46,15 @@ def main() -> None:
 
 def print_counts(question: Question, asked: list[tuple[Case, Answers]], worst: int) -> None:
     """Print the row of a question and its worst cases."""
-    found = [(question.disagreement(answers), case, answers) for case, answers in asked]
+    ruled = [case for case, answers in asked if question.exception(case, answers)]
+    rest = [(case, answers) for case, answers in asked if case not in ruled]
+    found = [(question.disagreement(answers), case, answers) for case, answers in rest]
     found.sort(key=lambda row: -row[0])
     ratios = [row[0] for row in found]
     agree = sum(ratio <= question.allowed for ratio in ratios)
     near = sum(question.allowed < ratio <= 2 for ratio in ratios)
-    print(f"{question.title:46} {len(found):6,} {agree:6,} {near:6,} {len(found) - agree - near:6,}")
+    counts = len(asked), agree, len(ruled), near, len(found) - agree - near
+    print(f"{question.title:46}", *(f"{count:6,}" for count in counts))
     for ratio, case, answers in found[:worst]:
         if ratio > question.allowed:
             size = "differ" if ratio == inf else f"{ratio:.2f}x"

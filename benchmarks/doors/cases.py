@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import Any, NamedTuple
 
+import llmcalc
 from llmcalc.report.verify import models
 
 LENGTHS = (2048, 32768, 131072)
@@ -43,6 +45,11 @@ class Case(NamedTuple):
         return {**self.deployment, "gpu": f"{name}:{used}", "seq": self.length}
 
     @property
+    def generates(self) -> bool:
+        """Whether the model generates text, so that it has requests with outputs."""
+        return llmcalc.load(self.model).main.role != "encoder"
+
+    @property
     def title(self) -> str:
         """The case as options of ``llmcalc serve``."""
         formats = f" --weights {self.weights}" if self.weights else ""
@@ -65,6 +72,7 @@ def every_case() -> list[Case]:
 
 
 def draw(count: int, seed: int) -> list[Case]:
-    """Return a random sample of all cases, which is the same for the same seed."""
+    """Return a random sample of the cases that generate text, which is the same for the same seed."""
     found = every_case()
-    return random.Random(seed).sample(found, min(count, len(found)))
+    random.Random(seed).shuffle(found)
+    return list(islice((case for case in found if case.generates), count))

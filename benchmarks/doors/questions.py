@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import floor, inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llmcalc
+from llmcalc.serving.start.start import Start
 
 from .cases import Case
 
@@ -28,12 +29,20 @@ class Question(NamedTuple):
         ask: function that returns the answer of each door.
         allowed: largest ratio of two answers that still agree.
         is_verdict: whether the answers are True or False, and a refusal counts as False.
+        exceptions: rules of engines by which answers differ, each with a function that says whether it applies.
     """
 
     title: str
     ask: Callable[[Case], Answers]
     allowed: float = 1.0
     is_verdict: bool = False
+    exceptions: Mapping[str, Callable[[Case, Answers], bool]] = {}
+
+    def exception(self, case: Case, answers: Answers) -> str:
+        """Return the rule of the engine by which answers differ, or an empty text."""
+        if self.disagreement(answers) <= self.allowed:
+            return ""
+        return next((rule for rule, applies in self.exceptions.items() if applies(case, answers)), "")
 
     def disagreement(self, answers: Answers) -> float:
         """Return the largest ratio of two answers: 1 if they are equal, and infinite if one refuses or is zero."""
@@ -47,12 +56,22 @@ class Question(NamedTuple):
         return max(found) / min(found)
 
 
+def _start(case: Case, **layout: int) -> Start:
+    """Return how the engine starts. vLLM refuses more sequences than a hybrid has states for, also by default."""
+    settings: dict[str, Any] = {"max_model_len": case.length, **case.deployment, **layout}
+    found: Start = llmcalc.serve(case.model, **settings)
+    most = found.most_states
+    if not found.starts and most and 1 <= most.low < found.settings["max_num_seqs"]:
+        return llmcalc.serve(case.model, **settings, max_num_seqs=int(most.low))
+    return found
+
+
 def _requests_at_once(case: Case) -> Answers:
     """Return how many requests of a length the KV cache holds."""
     found: dict[str, float | None] = dict.fromkeys(("start", "times", "fit"))
     with suppress(llmcalc.LlmcalcError):
-        start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment).to_dict()
-        found["start"] = floor(start["requests"]) if start["starts"] else 0
+        start = _start(case, **case.layout)
+        found["start"] = floor(start.to_dict()["requests"]) if start.starts else 0
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": HUGE}
         times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
@@ -71,7 +90,7 @@ def _does_it_start(case: Case) -> Answers:
     """
     found: dict[str, bool | None] = dict.fromkeys(("start", "times", "latency", "fit"))
     with suppress(llmcalc.LlmcalcError):
-        start = llmcalc.serve(case.model, **case.layout, max_model_len=case.length, **case.deployment)
+        start = _start(case, **case.layout)
         found["start"] = start.starts and start.to_dict()["requests"] >= 1
         if start.automatic:
             found = dict.fromkeys(("start", "times"), found["start"])
@@ -92,6 +111,9 @@ def _one_request(case: Case) -> Answers:
     """Return how long an output token of a single request takes."""
     found: dict[str, float | None] = dict.fromkeys(("times", "latency"))
     isl = case.length - FEW
+    with suppress(llmcalc.LlmcalcError):
+        if _start(case, **case.layout).automatic:  # ``latency`` has no part of the model in host memory
+            return found
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": isl, "osl": FEW, "concurrency": 1}
         times = llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict()
@@ -123,7 +145,7 @@ def _default_layout(case: Case) -> Answers:
     """Return whether the deployment starts where no layout is given."""
     found: dict[str, bool | None] = dict.fromkeys(("start", "times", "fit"))
     with suppress(llmcalc.LlmcalcError):
-        start = llmcalc.serve(case.model, max_model_len=case.length, **case.deployment)
+        start = _start(case)
         found["start"] = start.starts and start.to_dict()["requests"] >= 1
     with suppress(llmcalc.LlmcalcError):
         load = {"isl": case.length - 2, "osl": 2, "concurrency": 1}
@@ -165,10 +187,25 @@ def _more_requests(case: Case) -> Answers:
     return {**found, "more": True} if found else {}
 
 
+MOST_SEQUENCES = 1024  # that an engine runs at once by its defaults
+OF_REQUESTS: dict[str, Callable[[Case, Answers], bool]] = {
+    "each sequence beyond the engine's default number has buffers, which fit counts": lambda case, answers: (
+        min(answer or 0 for answer in answers.values()) > MOST_SEQUENCES
+    ),
+    "buffers of llama.cpp grow with the context of all requests, for which fit asks": lambda case, answers: (
+        case.engine == "llama.cpp" and 0 < (answers["fit"] or 0) < min(answers["start"] or 0, answers["times"] or 0)
+    ),
+}
+SEQUENCE_S = 20e-6  # most that TensorRT-LLM's scheduler takes for a sequence
+OF_LATENCY: dict[str, Callable[[Case, Answers], bool]] = {
+    "TensorRT-LLM schedules no sequences in a batch of which all arrive at once, as measured": lambda case, answers: (
+        case.engine == "tensorrt-llm" and 0 < (answers["times"] or 0) - (answers["latency"] or 0) < SEQUENCE_S
+    ),
+}
 QUESTIONS: dict[str, Question] = {
-    "requests": Question("requests that the KV cache holds", _requests_at_once, 1.05),
+    "requests": Question("requests that the KV cache holds", _requests_at_once, 1.05, exceptions=OF_REQUESTS),
     "starts": Question("whether the engine starts", _does_it_start, is_verdict=True),
-    "latency": Question("time per output token of one request", _one_request, 1.01),
+    "latency": Question("time per output token of one request", _one_request, 1.01, exceptions=OF_LATENCY),
     "gpus": Question("whether the fewest GPUs and more suffice", _more_gpus, is_verdict=True),
     "layout": Question("whether it starts without a given layout", _default_layout, is_verdict=True),
     "inputs": Question("whether longer inputs take longer", _longer_inputs, is_verdict=True),

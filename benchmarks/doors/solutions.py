@@ -40,13 +40,17 @@ def _drawn(random: Random) -> dict[str, Any]:
 
 def _holds(model: str, gpu: str, asked: FitResult) -> bool:
     """Return whether the engine starts, by ``serve``, on the layout of a fit check and holds the requests."""
-    settings, change = asked.start.settings, dict(asked.change)
+    settings = asked.start.settings
+    change = {name: size for name, size in asked.change.items() if name not in asked.start.automatic}
     layout = {} if asked.start.placed else {name: settings[name] for name in LAYOUT if settings.get(name)}
     own = {"weights": settings.get("weights"), "engine": asked.start.engine, **change, **layout}
     copies = asked.count // asked.start.ranks
     with suppress(llmcalc.LlmcalcError):
-        found = llmcalc.serve(model, gpu, **_given(**own)).to_dict()
-        return bool(found["starts"] and int(found["requests"]) * settings.get("dp", 1) * copies >= asked.batch)
+        started = llmcalc.serve(model, gpu, **_given(**own))
+        if asked.start.placed:  # its context is that of all requests, and parts of the model may be in host memory
+            return bool(started.starts and not started.automatic)
+        requests = int(started.to_dict()["requests"]) * settings.get("dp", 1) * copies
+        return bool(started.starts and requests >= asked.batch)
     return False
 
 

@@ -40,9 +40,9 @@ COLOR = Option(
 
 def output(*partial: str) -> tuple[Option, ...]:
     """Return the output options of a command. ``partial`` names the formats that not every report has."""
-    names = tuple(name for name in format_names() if name in partial or name not in PARTIAL)
+    names = [name for name in format_names() if name in partial or name not in PARTIAL]
     text = f"Output format: {', '.join(names)} (default: table; plain has all digits)."
-    return Option("--format", text, "NAME", "form", choices=names), JSON, COLOR
+    return Option("--format", text, "NAME", "form", choices=tuple(names)), JSON, COLOR
 
 
 OUTPUT = output()

@@ -54,7 +54,10 @@ else:
         _make = classmethod(tuple.__new__)
 
         def _replace(self, **named: Any) -> Any:
-            return type(self)(**{**dict(zip(self._fields, self, strict=True)), **named})
+            whole = {**dict(zip(self._fields, self, strict=True)), **named}
+            if len(whole) != len(self):
+                raise TypeError(f"{type(self).__name__} has only the fields {', '.join(self._fields)}")
+            return tuple.__new__(type(self), whole.values())
 
         def _asdict(self) -> dict[str, Any]:
             return dict(zip(self._fields, self, strict=True))

@@ -14,7 +14,7 @@ from ..core.errors import InputError, SizeError, UnknownNameError
 from ..core.record import changed, record
 from ..data import tables
 from ..estimate.hardware import UNITS, Accelerator, Instance, Offer, read_accelerator, read_instance, sizes_of
-from .number_formats import aliases_of, plain
+from .number_formats import aliases_of, by_plain_name, plain
 
 ALL_GPUS = "all"  # in place of a name
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
@@ -82,7 +82,7 @@ def instances() -> dict[str, Instance]:
 @lru_cache(maxsize=1)
 def _instances_by_alias() -> dict[str, str]:
     """Return the name of each cloud instance by its plain names."""
-    return {plain(alias): name for name, entry in tables("instances").items() for alias in aliases_of({name: entry})}
+    return by_plain_name(tables("instances"))
 
 
 def gpu_names() -> list[str]:
@@ -257,14 +257,19 @@ def _offer(own: Instance) -> Offer:
     return own.offer._replace(usd=own.offer.usd / own.count, seller=f"{own.cloud} {own.name}")
 
 
+def _instance(name: str) -> str | None:
+    """Return the cloud instance that has a name, unless an accelerator has it."""
+    return None if plain(name) in _by_alias() else _instances_by_alias().get(plain(name))
+
+
 def _is_known(name: str) -> bool:
-    return bool(re.fullmatch(_SIZE, name) or plain(name) in _instances_by_alias() or accelerators_named(name))
+    return bool(re.fullmatch(_SIZE, name) or _instance(name) or accelerators_named(name))
 
 
 def _gpus(name: str, count: int | None) -> Gpus:
     if re.fullmatch(_SIZE, name):
         return Gpus(None, read_size(name, "gpu"), count)
-    if plain(name) in _instances_by_alias():
-        own = instances()[_instances_by_alias()[plain(name)]]
+    if instance := _instance(name):
+        own = instances()[instance]
         return Gpus(_priced(own), None, own.count * (1 if count is None else count))
     return Gpus(accelerator(name, count), None, count)

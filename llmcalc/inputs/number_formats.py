@@ -48,13 +48,14 @@ def aliases_of(entries: Mapping[str, Any]) -> list[str]:
     return [alias for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))]
 
 
+def by_plain_name(entries: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of table entries by the plain forms of their names and aliases."""
+    return {plain(alias): name for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))}
+
+
 @lru_cache(maxsize=1)
 def _formats_by_plain_name() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, entry in tables("formats").items():
-        for alias in aliases_of({name: entry}):
-            found.setdefault(plain(alias), name)
-    return found
+    return by_plain_name(tables("formats"))
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +88,7 @@ def _mixtures_by_plain_name() -> dict[str, str]:
 
 def number_format(name: str, parameter: str = "") -> Format:
     """Look up a number format by name."""
-    own = _formats_by_plain_name().get(plain(name))
+    own = name if name in tables("formats") else _formats_by_plain_name().get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *aliases_of(tables("formats"))]
         hint = "run llmcalc formats list to see all formats"

@@ -106,7 +106,7 @@ def _without(kept: Sequence[Piece], order: int) -> list[Piece]:
 
 
 def _least(kept: Sequence[Piece]) -> int:
-    return sum(piece.least for piece in kept) + GAP * (len(kept) - 1)
+    return sum([piece.least for piece in kept]) + GAP * (len(kept) - 1)
 
 
 def _widen(kept: Sequence[Piece], width: int) -> list[tuple[Piece, int]]:

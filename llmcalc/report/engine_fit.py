@@ -12,7 +12,6 @@ from ..engines.settings import LENGTH, setting_flags, states_all
 from ..fitting.fit import FitResult
 from ..serving.start.start import Start
 from .document import Fact
-from .file_formats import sixteen_bit_line
 from .heading import named_values
 from .memory import weights_line
 from .serve import REQUESTS, memory_summary, memory_table, settings_of, sizes_of, start_details, start_notes, used_text
@@ -23,9 +22,6 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
     copies = fit.count // found.ranks
     gpus = f"{copies} replicas on {fit.count}" if copies > 1 else used_text(found)
     card = fit.accelerator
-    weights = weights_line(fit.result) or sixteen_bit_line(
-        found.architecture, found.engine, found.settings.get("weights"), found.settings.get("dtype", "bf16")
-    )
     return {
         "subject": f" in {found.engine_title}, {gpus} × {card.title if card else 'GPU'}",
         "action": own_default(found),
@@ -34,7 +30,7 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
             found, Fact(REQUESTS, f"{fit.requests:,}", f"of {plural(fit.result.workload.seq, 'token')}")
         ),
         "starting": found.line(fit.change) if found.starts and states_all(found) else "",
-        "lines": (named_values(settings_of(found)), weights),
+        "lines": (named_values(settings_of(found)), weights_line(fit.result)),
         "alerts": list(found.warnings),
         "needs": f"per GPU, with the KV cache of {plural(fit.batch, 'request')}",
         "tables": (memory_table(found),),

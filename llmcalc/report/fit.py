@@ -102,9 +102,10 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
     """Return the parts of the report that are those of plain memory."""
     accelerator, solution = fit.accelerator, fit.solution
     worst = fit.result if isinstance(fit.result, InferenceMemory) else fit.result.worst
-    run, alerts = [workload_line(worst.workload, SIZES)], list[str]()
+    run, alerts, usual = [workload_line(worst.workload, SIZES)], list[str](), ""
     if isinstance(worst, InferenceMemory):
-        run = [serving_line(worst), weights_line(worst) or _format_line(worst, accelerator)]
+        usual = _format_line(worst, accelerator)
+        run = [serving_line(worst), weights_line(worst)]
         plain = f"no engine answers: {fit.plain}" if fit.plain else ""
         alerts = [plain, *refusals(worst), *_unread(worst, accelerator)]
     longest = solution.in_memory if solution else None  # beyond the model's own
@@ -117,7 +118,7 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
         "needs": f"per accelerator, peak phase: {worst.phase}",
         "assumed": {"reserve": reserve, "engine": "none" if fit.plain else ""},
         "summary": _summary(fit),
-        "notes": (*beyond, *_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
+        "notes": (usual, *beyond, *_limit(fit.architecture, solution), *_notes(fit), *_shared(fit), *partly),
     }
 
 

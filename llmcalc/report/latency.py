@@ -38,7 +38,8 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
     if result.fits:  # times of a batch that cannot run are not shown
         found = {
             "summary": summary_table(_facts(result)), "tables": (parts_table(result),),
-            "charts": lambda: (roofline(result),), "notes": notes[:-1],
+            "charts": lambda: (roofline(result),),
+            "notes": (sixteen_bit_line(result.architecture, model.engine.name, _formats(result)), *notes[:-1]),
         }  # fmt: skip
     return model_document(
         result.architecture,
@@ -48,10 +49,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         answer="; ".join(filter(None, [_answer(result), result.unserved])),
         excess=result.excess,
         assumed=assumed_settings(LATENCY, _assumed(result)),
-        lines=(
-            named_values({**_lengths(result), **layout, "weights": _formats(result)}),
-            *filter(None, [sixteen_bit_line(result.architecture, model.engine.name, _formats(result))]),
-        ),
+        lines=(named_values({**_lengths(result), **layout, "weights": _formats(result)}),),
         alerts=unused_alert(result.count - model.mesh.ranks, result.count),
         next=_others(result, alternatives),
         derivation=lambda: (latency_tree(result),),

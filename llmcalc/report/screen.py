@@ -1,13 +1,13 @@
 """The screen of a document: the answer, what was assumed, a table, what to try next, and notes.
 
     ✓ fits in vLLM: 4 requests of 8,192 tokens at once, at most 8
-    assumed: --engine vllm --tp 8
+    assumed: ...
 
     per GPU      value  interval  what it rests on
     weights  118.4 GiB            checkpoint
 
     next        requests at once
-    --cache fp8                9
+    one change                 9
 
     note: one that can change the decision
 

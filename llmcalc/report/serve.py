@@ -45,8 +45,6 @@ def serve_document(result: Start) -> Document:
         line = result.line()
     notes, details = start_notes(result), start_details(result)
     unmodelled = command.unmodelled if command else ()
-    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
-    format_line = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
     log = [(line,) for line in result.log()] if result.starts else []
     stated = [*notes, *([f"command: {line}"] if line else []), *details]
     return model_document(
@@ -60,7 +58,7 @@ def serve_document(result: Start) -> Document:
         answer=f"{'✓' if result.starts else '✗'} {result.summary}",
         excess=result.excess,
         assumed=assumed_settings(SERVE, assumed_of(result)),
-        lines=tuple(filter(None, (named_values(settings_of(result)), format_line))),
+        lines=(named_values(settings_of(result)),),
         alerts=[*(f"the effect of {flag} on the memory is not computed" for flag in unmodelled), *result.warnings],
         summary=Table("", (), []) if result.refusals else memory_summary(result, *_held(result)),
         facts=tuple(_cache(result)),
@@ -191,7 +189,9 @@ def _cache(result: Start) -> list[Fact]:
 def start_notes(result: Start) -> list[str]:
     """Return the assumptions about the engine that can change the decision."""
     memory, command = result.memory, result.deployment.command
-    found = [*_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
+    weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
+    usual = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
+    found = [usual, *_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:

@@ -53,7 +53,6 @@ def serving_document(result: ServingResult) -> Document:
         gpus=used,
         chosen=f" as {named_values(layout) or 'tp 1'} (chosen layout)" if result.has_chosen_layout else "",
         assumed=assumed_of(result, _assumed(result)),
-        lines=tuple(filter(None, [_format_line(result)])),
         alerts=unused_alert(result.gpus - used, result.gpus),
         summary=summary_table(facts[:MOST_ROWS]),
         facts=tuple(facts[MOST_ROWS:]),
@@ -63,7 +62,7 @@ def serving_document(result: ServingResult) -> Document:
         ),
         next=_changes(result),
         pictures=lambda: _bars(result),
-        notes=(*_gain(result), *notes) if result.fits else (),
+        notes=(_format_line(result), *_gain(result), *notes) if result.fits else (),
         details=(*details, *_kernels(result)) if result.fits else _kernels(result),
     )
 

@@ -37,10 +37,14 @@ def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) 
     """Return prices of a million tokens by what they are of, each with its interval."""
     if not result.price:
         return []
-    each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
+    card, price = result.accelerator, result.price
+
+    def usual(span: tuple[float, float]) -> str:
+        return three_digits(usual_price_of(span, card, price, width))
+
+    each = f"${usual_price(card, price):g} per GPU-hour"
     return [
-        Fact(f"$ per million {name}", three_digits(usual_price_of(span, result.accelerator, result.price, width)), each,
-             interval=ends_text(*map(three_digits, span)))
+        Fact(f"USD per million {name}", usual(span), each, interval=ends_text(*map(three_digits, span)))
         for name, span in spans.items() if span
     ]  # fmt: skip
 

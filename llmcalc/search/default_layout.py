@@ -15,6 +15,7 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, remembered
+from ..data import tables
 from ..serving.memory import usual_start
 from ..serving.points import LoadTimes
 from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
@@ -106,7 +107,8 @@ class _Candidates:
     @property
     def joins_replicas(self) -> bool:
         """Whether replicas are data-parallel ranks of one engine, which share no experts."""
-        return not self.has_experts and engine_step(self.service.engine).has_data_parallel
+        entry = tables("engines").get(self.service.engine)
+        return not self.has_experts and entry is not None and "dp" in entry["flags"]["read"].values()
 
     @cached_property
     def start(self) -> Start | None:

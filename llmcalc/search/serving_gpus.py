@@ -183,17 +183,28 @@ def _all_gpus(
 
 
 def _counts(card: Accelerator, ask: Ask, errors: list[LlmcalcError], numbers: Sequence[int]) -> Iterator[ServedGpus]:
-    """Yield the results on each number of GPUs. Where some stay unused, it is the result on those that are used."""
-    done = set[int]()
-    for count in (number for number in numbers if number <= card.node):
-        try:
-            one = served_gpus(card, count, ask(f"{card.name}:{count}"))
-        except LlmcalcError as error:  # a layout that needs more GPUs, or unknown figures
-            errors.append(error)
-            continue
-        if one.used not in done:
+    """Yield the results on each number of GPUs. Where some stay unused, it is the result on those that are used.
+
+    If the requests do not run on the largest number, they do not on a smaller one, whose layouts are among its own.
+    """
+    done, counts = set[int](), [number for number in numbers if number <= card.node]
+    found = [_tried(card, count, ask) for count in counts[-1:]]
+    if all(isinstance(one, LlmcalcError) or one.runs for one in found):
+        found = [*(_tried(card, count, ask) for count in counts[:-1]), *found]
+    for one in found:
+        if isinstance(one, LlmcalcError):
+            errors.append(one)
+        elif one.used not in done:
             done.add(one.used)
             yield changed(one, count=one.used)
+
+
+def _tried(card: Accelerator, count: int, ask: Ask) -> ServedGpus | LlmcalcError:
+    """Return the result on some GPUs, or why there is none: a layout that needs more GPUs, or unknown figures."""
+    try:
+        return served_gpus(card, count, ask(f"{card.name}:{count}"))
+    except LlmcalcError as error:
+        return error
 
 
 def _memory(one: ServedGpus) -> int:

@@ -72,7 +72,7 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
-    if divides_layers:  # its buffers are those of the length that it is started with
+    if divides_layers or service.excess:  # buffers are those of the length that the engine is started with
         settings = {"max_model_len": ceil(service.requests.longest), **settings}
 
     def compute() -> EngineMemory:
@@ -88,10 +88,9 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
             other = found.memory.budget - found.memory.available.best - found.memory.weights.best
             space = found.memory.budget - other - weight_bytes(steps)
             return EngineMemory(None, found.pool._replace(space=space), known)
-        rest = found.memory.available.best
+        pool, used = found.pool, found.memory.budget - found.memory.available.best
         if (shared := steps.accelerator.shared_bytes) and (on_host := dict(found.host.parts).get("weights")):
-            rest = min(rest, shared - on_host.best - (found.memory.budget - rest))  # GPU and host share one memory
-        pool = found.pool._replace(space=rest) if divides_layers else found.pool
+            pool = pool._replace(space=min(pool.space, shared - on_host.best - used))  # GPU and host share one memory
         return EngineMemory(None if divides_layers else found, pool, known)
 
     given = (service.limit, *sorted(service.given.items()))
@@ -116,12 +115,10 @@ def placed_on_host(service: Service, steps: StepModel) -> Start | None:
 
 def usual_start(service: Service) -> Start | None:
     """Return how an engine starts for the longest request where no layout is given, or None if that is not known."""
-    if service.deployment is None:
-        return None
     formats = {name: service.formats[name] for name in ("weights", "cache")}
     own = {**formats, "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given)}
-    with suppress(InputError):  # no layout divides the model, or a setting of the engine is invalid
-        return _start(service.deployment, service.count, own)
+    with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
+        return _start(service.deployment, service.count, own) if service.deployment else None
     return None
 
 

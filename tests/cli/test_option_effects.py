@@ -164,7 +164,7 @@ VALUES = {
     "experts": "fp8", "new_tokens": "7",
 }  # fmt: skip
 # options of the input and the form of the output
-ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file"}
+ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file", "whole"}
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
     "attention eager": "a model without attention",

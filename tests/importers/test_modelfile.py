@@ -65,7 +65,7 @@ def test_a_tag_without_a_format_has_that_of_the_published_checkpoint(tag: str, w
 def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     path = write("FROM llama3.2:1b\nPARAMETER num_ctx 5003\nADAPTER ./lora.gguf\n")
     assert llmcalc.serve(path, "rtx4090", max_model_len="8k").settings["max_model_len"] == 8192
-    assert main(["serve", path, "--gpu", "rtx4090", "--max-num-seqs", "3"]) == 0
+    assert main(["serve", path, "--gpu", "rtx4090", "--max-num-seqs", "3", "--all"]) == 0
     out = capsys.readouterr().out
     assert "max model len 5003 · max num seqs 3" in out
     assert "the effect of --lora on the memory is not computed" in out

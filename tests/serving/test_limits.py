@@ -97,7 +97,7 @@ def test_a_given_number_of_requests_is_answered_with_yes_or_with_the_most() -> N
 @pytest.mark.parametrize(
     ("options", "rc", "text"),
     [
-        (f"--sla e2e=20s -- {QWEN}", 0, "✓ at most "),
+        (f"--sla e2e=20s -- {QWEN}", 0, "✓ tp 2: at most "),
         (f"--sla tpot=1us -- {QWEN}", 1, "✗ tp 2 does not meet the limits with 1 request: "),
     ],
 )
@@ -106,9 +106,9 @@ def test_the_first_line_answers_how_many(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     assert main(["serve", "--gpu", "h100:2", "--isl", "1700", "--osl", "310", *options.split()]) == rc
-    first = capsys.readouterr().out.splitlines()[0]
-    assert first.startswith(text)
-    assert ("per request" in first) is ("e2e" in options)
+    out = capsys.readouterr().out
+    assert out.startswith(text)
+    assert ("whole request" in out) is ("e2e" in options)
 
 
 def test_the_time_of_a_whole_request_is_that_of_its_tokens_for_several_classes_too() -> None:

@@ -243,7 +243,7 @@ def test_options_override_the_file(write: Write, capsys: pytest.CaptureFixture[s
     assert inputs["training_file"]["settings"]["batch"] == 5
     assert inputs["training_file"]["program"].startswith("Axolotl")
     assert peak(f"memory gpt1 --training-file {path}")[1]["model"] == llmcalc.load("gpt1").name
-    assert main(["fit", path, "h100:3"]) == 0
+    assert main(["fit", path, "h100:3", "--all"]) == 0
     out = capsys.readouterr().out
     assert "settings: batch 3 · seq 499" in out
     assert "3 ranks: dp 3" in out

@@ -13,7 +13,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
-from llmcalc.report.serving import dollars
+from llmcalc.report.numbers import dollars
 from llmcalc.report.serving_front import front_document
 from llmcalc.web.answers import PANELS, answers, front
 from llmcalc.web.answers.case import case_of

@@ -150,10 +150,9 @@ class Liveness(Recorder):
 
         for name, size, fixed_size, step in known.savings:
             self.save(renamed(name), size, fixed_size=fixed_size, step=n_steps + step)
-        self.steps += [
-            step._replace(out=renamed(step.out), operands=tuple((renamed(name), size) for name, size in step.operands))
-            for step in known.steps
-        ]
+        for label, out, out_bytes, operands, *rest in known.steps:
+            read = tuple([(renamed(name), size) for name, size in operands])
+            self.steps.append(Step._make((label, renamed(out), out_bytes, read, *rest)))
         return renamed(known.output)
 
     def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:

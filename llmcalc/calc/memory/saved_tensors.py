@@ -115,7 +115,7 @@ class Recorder:
 
     def count(self, axes: tuple[str, ...], declaration: Declaration) -> Count:
         """Return the number of elements of an activation, and remember this number."""
-        extents = (extent(axis, declaration, self.symbols, self.policy.convention) for axis in axes)
+        extents = [extent(axis, declaration, self.symbols, self.policy.convention) for axis in axes]
         lengths = [length if isinstance(length, int) else length(**self.values) for length in extents]
         own = self.mesh.share_of_activation(axes, declaration, prod(lengths))
         found = self.counts[id(declaration), axes] = Count(own, tuple(zip(axes, lengths, strict=True)), declaration, {})

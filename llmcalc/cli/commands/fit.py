@@ -116,7 +116,7 @@ def _changes_of_file(
 
     def read(change: dict[str, Any]) -> Fit:
         others = {name: value for name, value in change.items() if name not in ("gpu", "count")}
-        on = {**gpus, **{name: change[name] for name in ("gpu", "count") if name in change}}
+        on: dict[str, Any] = {**gpus, **{name: change[name] for name in ("gpu", "count") if name in change}}
         model, given, _ = load_trained(asked["model"], {**asked, **others}, on["count"] or _count(on["gpu"]))
         return fit(model, **on, **settings(given, (*SIZES, *MEMORY)))
 

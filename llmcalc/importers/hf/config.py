@@ -150,7 +150,8 @@ class Config(ConfigKeys):
 
     def optional_window(self) -> int | None:
         """Return the sliding window size if ``use_sliding_window`` is set, or None."""
-        return self.sliding_window() if self.flag("use_sliding_window") else None
+        limit = self.sliding_window()  # reads the key even where the flag is not set
+        return limit if self.flag("use_sliding_window") else None
 
     def upper_windows(self, limit: int | None) -> list[str]:
         """Return each layer's type. If ``limit`` is set, layers from ``max_window_layers`` onwards use a sliding

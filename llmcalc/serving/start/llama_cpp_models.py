@@ -77,18 +77,21 @@ class LlamaCppModel(NamedTuple):
         """Bytes on the GPU that stores the most."""
         return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
 
-    def tightest_pool(self, free: float, tokens: int) -> CachePool:
-        """Return the cache of the GPU that holds the fewest sequences of some tokens.
-
-        ``free`` is what is free for the cache of the largest GPU. Other GPUs may have fewer weights, and more layers
-        with a cache.
-        """
-        weights = {
-            name: own.weights + self.drafts.get(name, 0) for name, own in self.devices.items() if name is not HOST
-        }
+    def free_on(self, free: float) -> dict[int | None, float]:
+        """Return what is free for the cache of each GPU, from that of the largest one. Others have fewer weights."""
+        weights = {name: own.weights + self.drafts.get(name, 0) for name, own in self.devices.items()}
         most = self.largest.weights + self.drafts.get(self.largest_gpu, 0)
-        pools = [CachePool(self.groups.get(name, ()), max(free + most - size, 0.0)) for name, size in weights.items()]
+        return {name: max(free + most - size, 0.0) for name, size in weights.items() if name is not HOST}
+
+    def pool(self, free: float, tokens: int) -> CachePool:
+        """Return the cache of the GPU that holds the fewest sequences of some tokens."""
+        pools = [CachePool(self.groups.get(name, ()), space) for name, space in self.free_on(free).items()]
         return min(pools, key=lambda pool: pool.requests(tokens), default=CachePool((), max(free, 0.0)))
+
+    def contexts(self, free: float) -> float:
+        """Return how many caches of this size fit on the GPU that holds the fewest of them."""
+        caches = {name: float(own.cache) or 1.0 for name, own in self.devices.items()}
+        return min((space / caches[name] for name, space in self.free_on(free).items()), default=max(free, 0.0))
 
     def with_draft(self, draft: LlamaCppModel) -> LlamaCppModel:
         """Return the sizes together with those of a draft model."""

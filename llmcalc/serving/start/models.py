@@ -342,7 +342,11 @@ def _chunk(architecture: Architecture) -> int:
 
 def state_notes(architecture: Architecture, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a note with the number formats of recurrent and convolution states, if the model has them."""
-    found = {tensor.state.role for tensor in state(architecture, seq=1, extend=True).tensors}
+
+    def roles() -> set[str]:
+        return {tensor.state.role for tensor in state(architecture, seq=1, extend=True).tensors}
+
+    found = remembered(architecture, "_state_roles", None, roles)
     formats, dtype = state_formats(architecture, settings), settings.get("dtype", "bf16")
     names = {
         title: number_format(formats.get(role) or ROLE_DTYPES[role] or dtype, "state_dtype").name

@@ -172,7 +172,7 @@ class Start(NotebookDisplay):
     def pool(self) -> CachePool:
         """What a request occupies in the KV cache of a rank, as the scheduler of the engine fills it."""
         if self.placed:
-            return self.placed.tightest_pool(self.memory.available.best, self.max_model_len)
+            return self.placed.pool(self.memory.available.best, self.max_model_len)
         space = self.blocks.best * float(self.groups.block_bytes)
         most = self.groups.states.most_requests(self.memory.available.best)
         return paged_pool(self.groups, space, self._state_blocks, self.settings.get("dcp", 1), most)
@@ -181,8 +181,7 @@ class Start(NotebookDisplay):
     def concurrency(self) -> Interval:
         """Number of requests of ``max_model_len`` tokens that fit into the KV cache, as the engine counts them."""
         if placed := self.placed:
-            length = self.max_model_len
-            return self.memory.available.each(lambda free: float(placed.tightest_pool(free, length).requests(length)))
+            return self.memory.available.each(placed.contexts)
         if self.profile.rule == PROFILED:
             counted = max(self._request_blocks(self.max_model_len, is_counted=True), 1)
             return self.blocks.each(lambda blocks: blocks / counted)

@@ -304,7 +304,7 @@ class StepModel(KernelCosts):
 
     def products(self, values: Mapping[str, Values]) -> dict[Key, tuple[Cost, Any]]:
         """Return the costs of products whose rows are arrays. Those with one kernel are computed at once."""
-        xp = namespace(*(value for own in values.values() for value in own.values()))
+        xp = namespace(*[value for own in values.values() for value in own.values()])
         stacks: dict[int, list[tuple[Key, Gemm, float, Number]]] = {}
         for key, group in self.groups_of(values).items() if hasattr(xp, "stack") else ():
             phases = {phase: each for phase, each in group.phases.items() if phase in values}
