@@ -42,11 +42,13 @@ def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) 
     def usual(span: tuple[float, float]) -> str:
         return three_digits(usual_price_of(span, card, price, width))
 
-    each = f"${usual_price(card, price):g} per GPU-hour"
-    return [
-        Fact(f"USD per million {name}", usual(span), each, interval=ends_text(*map(three_digits, span)))
-        for name, span in spans.items() if span
-    ]  # fmt: skip
+    each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
+    found = []
+    for name, span in spans.items():
+        if span:
+            usd = usual_price_of(span, result.accelerator, result.price, width)
+            found.append(Fact(f"price per million {name}", dollars((usd, usd)), each, interval=dollars(span)))
+    return found
 
 
 def money_table(own: Money) -> Table:
