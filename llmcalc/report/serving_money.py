@@ -37,11 +37,6 @@ def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) 
     """Return prices of a million tokens by what they are of, each with its interval."""
     if not result.price:
         return []
-    card, price = result.accelerator, result.price
-
-    def usual(span: tuple[float, float]) -> str:
-        return three_digits(usual_price_of(span, card, price, width))
-
     each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
     found = []
     for name, span in spans.items():
