@@ -239,8 +239,10 @@ def test_a_rank_sends_only_the_rows_that_the_next_rank_needs() -> None:
 def test_a_wrongly_divided_axis_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two biases of the width of the stream that are divided without an exchange."""
     layer = Mlp(12, 26, bias=True)
-    found = dict(divisions(Mlp))
-    monkeypatch.setattr("llmcalc.core.declaration.divisions", lambda kind: found | {"d": "tensor"})
+    wrong = {"d": "tensor"}  # of this kind alone: declarations of other layers, such as norms, are kept
+    monkeypatch.setattr(
+        "llmcalc.core.declaration.divisions", lambda kind: divisions(kind) | (wrong if kind is Mlp else {})
+    )
     result = sharded_run(stack(layer), Mesh(tp=2))
     assert differences(result) != {}
 
