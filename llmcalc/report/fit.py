@@ -76,7 +76,8 @@ def fit_document(
     commands += [(line, fit)] if (line := parts.pop("starting", "")) else []
     cells: dict[str, Callable[[Any], Any]] = {"headroom: about bytes": lambda one: one.headroom}
     if fit.start:
-        cells = {f"{REQUESTS}: number": lambda one: f"{one.requests:,}"}
+        own = fit.start.placed  # llama.cpp is started for the requests that are asked for
+        cells = {f"{REQUESTS}: number": lambda one: f"{one.batch if own else one.requests:,}"}
     alerts = [*parts.pop("alerts")]
     alerts += _unverified(fit.accelerator, "false", "the specifications of {} are unverified ({})")
     return model_document(

@@ -147,7 +147,9 @@ def _facts(result: ServingResult) -> list[Fact]:
     facts += price_facts(result, result.width, tokens=result.usd_per_million, output=result.usd_per_million_output)
     name, seconds, bound = next(iter(result.parts), ("", 0.0, ""))
     if result.tpot_s and name:
-        facts.append(Fact("largest part", percent(seconds / result.tpot_s), f"{name} ({bound})"))
+        facts.append(
+            Fact("largest part", percent(seconds / result.tpot_s), name if name == bound else f"{name} ({bound})")
+        )
     return [*facts, *_drafting(result), *_prefix(result), *break_even(result.money)]
 
 

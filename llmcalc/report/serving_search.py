@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.printable import plural
 from ..fitting.advice import MOST
 from ..search.serving_search import ServingSearch
 from ..serving.point import SERVE, Point
@@ -116,7 +117,9 @@ def _answer(result: ServingSearch) -> str:
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)
     most = "at most " if result.is_fixed and not result.concurrency else ""
-    return f"✓ {layout_text(best)}: {most}{best.concurrency:,.0f} requests, {speed_text(best)}{_cost(result)}"
+    return (
+        f"✓ {layout_text(best)}: {most}{plural(round(best.concurrency), 'request')}, {speed_text(best)}{_cost(result)}"
+    )
 
 
 def _cost(result: ServingSearch) -> str:

@@ -298,8 +298,11 @@ class Latency(NotebookDisplay):
         names = (
             "seconds", "low", "high", "tokens_per_s", "sequences_per_s", "first_token_s", "fits", "mode", "by_bound",
         )  # fmt: skip
+        known = {name: getattr(self, name) for name in names}
+        if self.refusal:  # a batch that does not run has no times
+            known |= dict.fromkeys(names[:6])
         return {
-            **{name: getattr(self, name) for name in names},
+            **known, "reason": self.refusal,
             "bytes_moved": round(self.total.moved),
             "flops": round(self.total.flops),
             "parts": [

@@ -288,6 +288,7 @@ class ServingResult(ServiceResult):
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,
             "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
+            "reason": "" if self.fits else self.summary,
             "requests": requests_dict(self), "speculation": speculation_dict(self),
             "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,

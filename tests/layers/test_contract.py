@@ -438,6 +438,7 @@ NARROWER = {  # results of an addition or a product whose operands are of other 
     ("funnel_attention", "s"): "scores of distances, shifted to those of pairs",
     ("grid_attention", "s"): "scores of rows and columns",
     ("moe", "sm"): "the weights of the shared experts, which are the last ones",
+    ("moe", "y"): "a sum over the shared experts, each with a score",
     ("ngram_attention", "*"): "scores of distances, shifted to those of pairs",
     ("relative_profile_attention", "s"): "scores of distances, shifted to those of pairs",
 }
