@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-CASES: list[Any] = import_module("benchmarks.doors.cases").every_case()
-QUESTIONS: dict[str, Any] = import_module("benchmarks.doors.questions").QUESTIONS
-MOST_RULED = 0.03  # share of the cells that differ by a rule of the engine
+CELLS, SEED = 250, 20261202
+MOST_RULED, MOST_OTHER = 0.03, 0.01  # shares of the cells that differ by a rule of the engine, and that differ at all
 
 
 @pytest.mark.parametrize("name", ["requests", "starts", "layout", "latency"])
-def test_all_doors_have_one_answer(name: str) -> None:
-    question, asked, ruled = QUESTIONS[name], [0], [0]
-
-    @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(st.sampled_from(CASES))
-    def ask(case: Any) -> None:
-        assume(case.generates)
+def test_all_doors_have_one_answer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    question = import_module("benchmarks.doors.questions").QUESTIONS[name]
+    asked, ruled, others = 0, 0, list[str]()
+    for case in import_module("benchmarks.doors.cases").draw(CELLS, SEED):
         answers = question.ask(case)
-        assume(set(answers.values()) != {None})
-        asked[0] += 1
+        if set(answers.values()) == {None}:
+            continue  # no door has an answer
+        asked += 1
         if question.exception(case, answers):
-            ruled[0] += 1
-        else:
-            assert question.disagreement(answers) <= question.allowed, f"{case.title}: {answers}"
-
-    ask()
-    assert ruled[0] <= MOST_RULED * asked[0] + 1
+            ruled += 1
+        elif question.disagreement(answers) > question.allowed:
+            others.append(f"{case.title}: {answers}")
+    assert asked > CELLS / 4
+    assert ruled <= MOST_RULED * asked
+    assert len(others) <= MOST_OTHER * asked, others
