@@ -85,7 +85,10 @@ def _largest(name: str) -> Callable[[str, Random], tuple[str, Found] | None]:
 
 
 def _fewest(model: str, random: Random) -> tuple[str, Found] | None:
-    own, gpu = _drawn(random), random.choice(CARDS)
+    return _fewest_for(model, random.choice(CARDS), _drawn(random))
+
+
+def _fewest_for(model: str, gpu: str, own: Any) -> tuple[str, Found] | None:
     solved = llmcalc.fit(model, gpu, solve="gpus", **own)
     value = solved.solution.value if solved.solution else None
     if not isinstance(value, int):
@@ -96,11 +99,7 @@ def _fewest(model: str, random: Random) -> tuple[str, Found] | None:
 def _fewest_for_training(model: str, random: Random) -> tuple[str, Found] | None:
     gpu = random.choice(CARDS)
     own = {**random.choice(TRAINED), "seq": random.choice(LENGTHS[:3]), "batch": random.choice(BATCHES[:3])}
-    solved = llmcalc.fit(model, gpu, solve="gpus", **own)
-    value = solved.solution.value if solved.solution else None
-    if not isinstance(value, int):
-        return None
-    return f"fit {model} {gpu} {own} --solve gpus", _solved("gpus", model, gpu, own, value, value - 1)
+    return _fewest_for(model, gpu, own)
 
 
 def _more_gpus(model: str, random: Random) -> tuple[str, Found] | None:

@@ -24,7 +24,7 @@ def explain(error: UsageError, words: list[str]) -> None:
 
 
 def unknown_command(group: str, word: str) -> UsageError:
-    """Return the error for a word that is no command of the program or of a group."""
+    """Return the error for an unknown command of the program or of a group."""
     if word.startswith("-"):
         return UsageError(f"no such option: {word}", word, known=ROOT_FLAGS)
     inner = [name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")]

@@ -23,7 +23,7 @@ def usual_counts(node: int, most: int) -> list[int]:
 
 
 def more_counts(node: int, count: int, times: int) -> list[int]:
-    """Return the usual numbers of accelerators above ``count``, up to so many times as many."""
+    """Return the usual numbers of accelerators that are larger than ``count``, up to a multiple of it."""
     return [size for size in usual_counts(node, times * count) if size > count]
 
 

@@ -92,7 +92,7 @@ class EngineQuestion(Question):
         )  # fmt: skip
 
     def is_solved_by(self, found: Fit) -> bool:
-        """Return whether the requests fit. An engine that accepts a length that the model does not is no solution."""
+        """Return whether a change solves the question: the requests fit, and are not longer than the model accepts."""
         own, other = self.ask(is_trial=True).start, getattr(found, "start", None)
         return found.fits and bool(own and other and (own.excess or not other.excess))
 

@@ -150,7 +150,7 @@ class Service:
         return self.mesh_of(self.asked)
 
     def mesh_of(self, sizes: Mapping[str, Any]) -> Mesh:
-        """Return the layout of sizes, of which some are None or missing."""
+        """Return the layout with the given sizes. A missing size, or None, has its default."""
         tp, (pp, dp, ep) = sizes.get("tp"), (sizes.get(name) or 1 for name in SIZES[1:])
         splits_layers = tp is None and pp == 1 and engine_step(self.engine).divides_layers
         stages = max(self.count // dp, 1) if splits_layers else pp
