@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
-from ..core.record import NamedTuple, changed, remembered
+from ..core.record import changed, remembered
 from ..data import tables
 from ..serving.memory import usual_start
-from ..serving.points import LoadTimes
 from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
 from ..serving.service import Service
 from ..serving.start.usual_layout import layout_text
 from ..serving.step.step_models import check_layout, engine_step
 from ..serving.under_load import ServingLayout
-from .space import DISTINCT_GAIN, Space, meshes, powers
+from .space import DISTINCT_GAIN, Space, Times, meshes, powers
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
@@ -31,24 +30,6 @@ if TYPE_CHECKING:
 EQUAL = 1.01  # ratio of tokens per second of layouts between which the number of used GPUs decides
 WORSE = 2  # powers of two in a row without a faster replica, after which the search ends
 MOST_RANKS, MOST_DIVISOR = 512, 64  # of a replica: the largest power of two, and the largest other divisor of all GPUs
-
-
-class Candidate(NamedTuple):
-    """A layout, and its times with the number of requests."""
-
-    replica: Replica
-    replicas: int
-    point: LoadTimes
-
-    @property
-    def used(self) -> int:
-        """Number of GPUs."""
-        return self.replica.ranks * self.replicas
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Key that orders layouts: those on which all requests run, then those with more requests per second."""
-        return self.point.runs, self.point.requests_per_s
 
 
 def default_layout(space: Space, concurrency: float, *, in_one: bool = False) -> ServingLayout:
@@ -64,10 +45,10 @@ def default_layout(space: Space, concurrency: float, *, in_one: bool = False) ->
         return ServingLayout(tried.usual_mesh)
     is_kept = usual is not None and _is_kept(usual, found, tried.of(count // 2))
     best = usual if usual and is_kept else _most_used([*found, *([usual] if usual else [])])
-    mesh, replicas = best.replica.mesh, best.replicas
+    mesh, replicas = best.placement.mesh, best.placement.replicas
     if mesh == tensor:
         return ServingLayout(tensor)
-    divides = count > space.service.card.node or any(one.replica.mesh == tensor for one in found)
+    divides = count > space.service.card.node or any(one.placement.replica.mesh == tensor for one in found)
     why = "" if divides else f"{count} tensor-parallel ranks do not divide the model: "
     if is_kept:
         what = "the usual layout, on which the engine starts, is assumed"
@@ -79,20 +60,25 @@ def default_layout(space: Space, concurrency: float, *, in_one: bool = False) ->
     return ServingLayout(mesh, replicas, (f"{why}{what}: {{tp}} sets another",), is_usual=False)
 
 
-def _is_kept(usual: Candidate, found: list[Candidate], half: list[Candidate]) -> bool:
+def _rank(one: Times) -> tuple[bool, float]:
+    """Return the key that orders layouts: those on which all requests run, then those with more requests per second."""
+    return one.points[0].runs, one.points[0].requests_per_s
+
+
+def _is_kept(usual: Times, found: list[Times], half: list[Times]) -> bool:
     """Return whether the usual layout is kept although another one, or one of half of the GPUs, is faster."""
-    runs, most = usual.rank
+    runs, most = _rank(usual)
     return all(
-        max((one.rank for one in others), default=(False, 0.0)) <= (runs, factor * most)
+        max(map(_rank, others), default=(False, 0.0)) <= (runs, factor * most)
         for others, factor in ((found, DISTINCT_GAIN), (half, EQUAL))
     )
 
 
-def _most_used(found: list[Candidate]) -> Candidate:
+def _most_used(found: list[Times]) -> Times:
     """Return the layout that uses the most GPUs among those that are as fast as the fastest."""
-    runs, most = max(one.rank for one in found)
-    equal = [one for one in found if one.point.runs == runs and one.point.requests_per_s * EQUAL >= most]
-    return max(equal, key=lambda one: (one.used, one.point.requests_per_s))
+    runs, most = max(map(_rank, found))
+    equal = [one for one in found if one.points[0].runs == runs and one.points[0].requests_per_s * EQUAL >= most]
+    return max(equal, key=lambda one: (one.placement.gpus, one.points[0].requests_per_s))
 
 
 class _Candidates:
@@ -125,24 +111,24 @@ class _Candidates:
         return self.service.mesh_of(sizes)
 
     @cached_property
-    def usual(self) -> Candidate | None:
+    def usual(self) -> Times | None:
         """The layout on which the engine starts, or None if no request fits. Replicas may share experts."""
         mesh, replicas = self.usual_mesh, 1
         if mesh.dp > 1 and not self.has_experts:
             mesh, replicas = changed(mesh, dp=1, etp=mesh.tp), mesh.dp
         replica = self._replica(mesh)
-        return self._candidate(replica, replicas) if replica else None
+        return self._times(replica, replicas) if replica else None
 
-    def _candidate(self, replica: Replica, most: int) -> Candidate:
-        """Return a layout with ``most`` replicas, but no more than requests."""
+    def _times(self, replica: Replica, most: int) -> Times:
+        """Return the times of a layout with ``most`` replicas, but no more than requests."""
         replicas = max(min(most, int(self.concurrency)), 1) if self.has_replicas else 1
-        return Candidate(replica, replicas, self.space.together(replica, replicas=replicas).points[0])
+        return self.space.together(replica, replicas=replicas)
 
     def tensor(self, size: int) -> Mesh:
         """Return the layout with tensor-parallel ranks only."""
         return Mesh(tp=size, etp=size)
 
-    def of(self, count: int) -> list[Candidate]:
+    def of(self, count: int) -> list[Times]:
         """Return all layouts on ``count`` GPUs, with as many replicas as there are GPUs and requests for.
 
         Of more than ``MOST_RANKS`` GPUs, the largest replicas are left out: those of more than two nodes whose size is
@@ -151,17 +137,17 @@ class _Candidates:
         node, is_many = self.service.card.node, count > MOST_RANKS
         divisors = range(1, min(count, 2 * node if is_many else MOST_DIVISOR) + 1)
         sizes = {*powers(min(count, MOST_RANKS)), *(size for size in divisors if count % size == 0)}
-        found, ranks = list[Candidate](), list[tuple[bool, float]]()  # best rank of each power of two
+        found, ranks = list[Times](), list[tuple[bool, float]]()  # best rank of each power of two
         for size in sorted(sizes):
             if is_many and len(ranks) > WORSE:
                 runs, most = max(ranks[:-WORSE])
                 if max(ranks[-WORSE:]) <= (runs, EQUAL * most):
                     break
-            for mesh in self._meshes(size, is_enough=any(one.point.runs for one in found)):
+            for mesh in self._meshes(size, is_enough=any(one.points[0].runs for one in found)):
                 replica = self._replica(mesh)
                 if replica is not None:
-                    found.append(self._candidate(replica, count // size))
-            of_size = [one.rank for one in found if one.replica.ranks == size]
+                    found.append(self._times(replica, count // size))
+            of_size = [_rank(one) for one in found if one.placement.replica.ranks == size]
             if of_size and size & (size - 1) == 0:
                 ranks.append(max(of_size))
         return found

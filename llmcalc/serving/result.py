@@ -274,10 +274,6 @@ class ServingResult(ServiceResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        names = (
-            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
-            "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output", "usd_per_million",
-        )  # fmt: skip
         mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.point.replicas}
         names_of_time = ("capacity", "waiting", "requests_per_s", "batch")
         capacity, waiting, rate, batch = (float(getattr(self.time, name)) for name in names_of_time)
@@ -287,7 +283,12 @@ class ServingResult(ServiceResult):
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,
-            "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names}, **time,
+            "max_num_batched_tokens": self.load.chunk,
+            **self.attributes(
+                "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
+                "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output",
+                "usd_per_million",
+            ), **time,
             "reason": "" if self.fits else self.summary,
             "requests": requests_dict(self), "speculation": speculation_dict(self),
             "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
