@@ -214,11 +214,11 @@ def _answer(fit: FitResult) -> str:
 
 def _given(fit: FitResult, asked: str) -> str:
     """Return the sequences that were given, without what was solved for."""
-    batch, tokens = (getattr(fit.result.workload, name) for name in ("batch", "seq"))
+    batch, tokens = fit.result.workload.batch, fit.result.workload.seq
     if asked == "batch":
         return f" of {plural(tokens, 'token')}"
     if asked == "seq":
-        return f" in each of {batch:,} sequences" * (batch > 1)
+        return f" in each of {batch:,} sequences" if batch > 1 else ""
     return f", for {plural(batch, 'sequence')} of {plural(tokens, 'token')}"
 
 
