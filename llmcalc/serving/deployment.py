@@ -17,7 +17,7 @@ from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
-from .start.usual_layout import start_on_usual_layout
+from .start.usual_layout import start_on_usual_layout, starts
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -120,13 +120,15 @@ class Deployment:
         is_open = not LAYOUT & self.settings.keys() and self.gpus.count is not None
         return is_open and (splits_layers or self.command is None)
 
-    def start(self) -> Start:
+    def start(self, is_enough: Callable[[Start], bool] = starts) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
+
+        If no layout is given, it is the first usual one on which this ``is_enough``.
 
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
+        return start_on_usual_layout(self, start, is_enough) if self.has_free_layout else start(self)
 
 
 def deployment(

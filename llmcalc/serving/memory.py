@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
 from .start.pool import CachePool
 from .start.start import Start
+from .start.usual_layout import starts
 from .step.step import StepModel
 
 if TYPE_CHECKING:
@@ -113,19 +114,23 @@ def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     return None
 
 
-def usual_start(service: Service) -> Start | None:
-    """Return how an engine starts for the longest request where no layout is given, or None if that is not known."""
+def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start | None:
+    """Return how an engine starts for the longest request on the first usual layout on which this is enough, or None
+    if that is not known.
+    """
     formats = {name: service.formats[name] for name in ("weights", "cache")}
     own = {**formats, "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given)}
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
-        return _start(service.deployment, service.count, own) if service.deployment else None
+        return _start(service.deployment, service.count, own, is_enough) if service.deployment else None
     return None
 
 
-def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
+def _start(
+    deployment: Deployment, count: int, settings: Mapping[str, Any], is_enough: Callable[[Start], bool] = starts
+) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}
-    return deployment.on(changed(deployment.gpus, count=count), own).start()
+    return deployment.on(changed(deployment.gpus, count=count), own).start(is_enough)
 
 
 def _beside_layout(given: Mapping[str, Any]) -> dict[str, Any]:
