@@ -10,7 +10,7 @@ from ..core.record import changed, record
 from ..data import tables
 from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile
-from ..engines.settings import read_engine_settings
+from ..engines.settings import LENGTH, read_engine_settings
 from ..estimate.hardware import Accelerator
 from ..importers.modelfile import MODELFILE, RUN
 from ..inputs.gguf_names import dynamic_notes, file_format
@@ -108,6 +108,10 @@ class Deployment:
     def on_layout(self, sizes: Mapping[str, Any]) -> Deployment:
         """Return the deployment with these sizes of the layout, as if they were given."""
         return changed(self, given={**self.given, **sizes})
+
+    def with_default_length(self) -> Deployment:
+        """Return the deployment without a length of requests."""
+        return changed(self, given={name: value for name, value in self.given.items() if name != LENGTH})
 
     def with_whole_model(self) -> Deployment:
         """Return the deployment of llama.cpp that stores the whole model on the GPUs, whether it fits or not."""

@@ -73,12 +73,16 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
-    if divides_layers or service.excess:  # buffers are those of the length that the engine is started with
+    if (
+        divides_layers or service.excess or not (service.command or service.too_long)
+    ):  # buffers are those of the length that the engine is started with
         settings = {"max_model_len": ceil(service.requests.longest), **settings}
 
     def compute() -> EngineMemory:
         try:
             found = _start(deployment, mesh.ranks, settings)
+            if found.most_sequences < found.settings["max_num_seqs"] and "max_num_seqs" not in own:
+                found = _start(deployment, mesh.ranks, {**settings, "max_num_seqs": found.most_sequences})
         except InputError:
             if own or "engine_version" in service.given:  # a setting may be wrong
                 raise

@@ -87,7 +87,7 @@ class ServingResult(ServiceResult):
     @property
     def ttft(self) -> Interval | None:
         """Interval of the time to the first token, or None if the engine refuses or requests wait for memory."""
-        return self.point.ttft if self.time.capacity >= 1 and self.time.waiting <= 0 and not self.is_refused else None
+        return self.point.ttft if self.time.fits and self.time.waiting <= 0 and not self.is_refused else None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class ServingResult(ServiceResult):
     @property
     def fits(self) -> bool:
         """Whether the engine starts, one request fits, and requests of this length are allowed."""
-        return bool(self.time.capacity >= 1) and not self.too_long and self.starts
+        return bool(self.time.fits) and not self.too_long and self.starts
 
     @property
     def is_refused(self) -> bool:

@@ -28,3 +28,19 @@ def test_all_doors_have_one_answer(name: str, monkeypatch: pytest.MonkeyPatch) -
     assert asked > CELLS / 4
     assert ruled <= MOST_RULED * asked
     assert len(others) <= MOST_OTHER * asked, others
+
+
+@pytest.mark.parametrize(("name", "case"), [
+    ("requests", ("deepseek-v2:236b", "h200:8", "vllm", 2, "fp8", 2048)),  # buffers grow with the longest request
+    ("requests", ("qwen3.5-moe:35b-a3b", "h100:8", "vllm", 1, None, 2048)),  # states of fewer sequences than usual
+    ("layout", ("deepseek-v4:flash", "l40s:4", "tensorrt-llm", 1, None, 32768)),  # stages that share the memory
+    ("layout", ("deepseek-v2:236b", "a100-sxm-80gb:8", "sglang", 1, None, 131072)),
+])  # fmt: skip
+def test_doors_that_differed_have_one_answer(
+    name: str, case: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    question = import_module("benchmarks.doors.questions").QUESTIONS[name]
+    answers = question.ask(import_module("benchmarks.doors.cases").Case(*case))
+    assert question.disagreement(answers) <= question.allowed, answers
+    assert all(answers.values())

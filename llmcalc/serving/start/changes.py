@@ -83,8 +83,8 @@ def _of_engine(result: Start) -> Iterator[Settings]:
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield {"expert_parallel": True}
         yield from _fewer_gpus(result)
-    if (most := result.most_states) and 1 <= most.low < settings["max_num_seqs"]:
-        yield {"max_num_seqs": int(most.low)}
+    if result.most_sequences < settings["max_num_seqs"]:
+        yield {"max_num_seqs": result.most_sequences}
     longest = min(result.longest_in(0), result.deployment.limit.allowed or result.longest_in(0))
     if longest >= FEWEST:
         yield {LENGTH: _rounded(longest)}

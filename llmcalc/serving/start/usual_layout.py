@@ -30,8 +30,8 @@ Sizes = dict[str, Any]  # of a layout
 
 
 def starts(found: Start) -> bool:
-    """Return whether the engine starts, which is enough unless more is asked."""
-    return found.starts
+    """Return whether the engine starts and holds its longest request, which is enough unless more is asked."""
+    return found.starts and bool(found.pool.requests(found.max_model_len) >= 1)
 
 
 def start_on_usual_layout(
