@@ -392,7 +392,7 @@ class Start(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
-            "requests": self.pool.requests(self.max_model_len),
+            "requests": self.pool.requests(self.max_model_len), "gpus_used": self.ranks,
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [
