@@ -232,7 +232,7 @@ def point_of(service: Service, retry: Retry | None = None) -> ServingResult:
         whole: ServingResult = retry(placed)
         if whole.time.fits and found.placed:
             note = f"{engine_title(service.engine)} starts{found.placed.placement}, which it chooses by itself"
-            found = changed(whole, notes=(note, *whole.notes))
+            found = changed(whole, retry=retry, notes=(note, *whole.notes))  # further changes are those of the question
     return found
 
 

@@ -12,6 +12,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
+from ..engines.settings import divided_experts
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
@@ -160,9 +161,7 @@ def engine_layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
         found |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
     if mesh.pp > 1:
         found["pp"] = mesh.pp
-    if mesh.ep > 1 and "expert_parallel" in read:
-        found["expert_parallel"] = True
-    return found
+    return found | (divided_experts(rule["flags"], mesh.ep) if mesh.ep > 1 else {})
 
 
 def engine_title(name: str) -> str:
