@@ -120,7 +120,7 @@ class EncoderServing(NotebookDisplay):
     def summary(self) -> str:
         """Answer in one line."""
         if self.step.too_long:
-            return self.step.too_long
+            return self.step.length_refusal("isl", self.isl)
         if not self.fits:
             return f"Does not fit: a batch of {self.batch:,} sequences on {self.used} × {self.accelerator.title}"
         low, high = (self.requests_per_s * factor for factor in (1 / self.width, self.width))
@@ -130,13 +130,12 @@ class EncoderServing(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
         mesh = {name: getattr(self.step.model.mesh, name) for name in ("tp", "dp")}
-        names = (
-            "isl", "concurrency", "max_num_batched_tokens", "batch", "requests_per_s", "tokens_per_s", "latency_s",
-            "width", "usd_per_million", "fits", "evidence",
-        )  # fmt: skip
+        rates = ("requests_per_s", "tokens_per_s", "latency_s", "usd_per_million")
+        names = ("isl", "concurrency", "max_num_batched_tokens", "batch", *rates, "width", "fits", "evidence")
         return {
             "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.used, **mesh,
             "engine": self.engine, **{name: getattr(self, name) for name in names},
+            **({} if self.fits else dict.fromkeys(rates)), "reason": "" if self.fits else self.summary,
             "width_reasons": list(self.step.interval.reasons),
         }  # fmt: skip
 

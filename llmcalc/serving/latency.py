@@ -60,10 +60,8 @@ class Batch(NamedTuple):
     def workload(self, architecture: Architecture, sequences: int) -> Workload:
         """Return the decode step, the prefill, or the prompt of a generation, whose last token must have a position."""
         if self.mode == DECODE:
-            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last")
-        if self.generated:
-            Workload(seq=1, mode=DECODE, context=self.read + self.generated - 1).values(architecture)
-        return Workload(batch=sequences, seq=self.read, logits="last")
+            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last", extend=True)
+        return Workload(batch=sequences, seq=self.read, logits="last", extend=True)
 
 
 def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Choose | None = None) -> Latency:

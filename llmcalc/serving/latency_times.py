@@ -131,9 +131,13 @@ class Latency(NotebookDisplay):
     @property
     def too_long(self) -> str:
         """Why the engine refuses the length of a sequence, or an empty string."""
-        name, tokens = "context" if self.mode == DECODE else "seq", self._request_tokens
-        over = tokens - (self.limit.allowed or tokens)
-        return refusal_text(self.limit.refusal(tokens), over, {name: getattr(self.workload, name)})
+        name = "context" if self.mode == DECODE else "seq"
+        return self.length_refusal(name, getattr(self.workload, name))
+
+    def length_refusal(self, name: str, given: int) -> str:
+        """Return why the engine refuses the length of a sequence, and the longest value of the setting, or nothing."""
+        tokens = self._request_tokens
+        return refusal_text(self.limit.refusal(tokens), tokens - (self.limit.allowed or tokens), {name: given})
 
     @property
     def excess(self) -> str:

@@ -278,8 +278,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown format": ({"weights": "fp7"}, "unknown number format"),
     "unknown mode": ({"mode": "train"}, "mode"),
     "batch of nothing": ({"batch": 0}, "batch"),
-    "learned positions": ({"model": "gpt1", "context": 512}, "513 tokens exceed the 512 learned positions"),
-    "generated positions": ({"model": "gpt1", "seq": 500, "new_tokens": 20}, "tokens exceed the 512 learned positions"),
     "encoder": ({"model": "bert", "mode": "decode"}, "is an encoder"),
     "expert ranks": ({"model": "mixtral", "gpu": "h100:8", "ep": 3}, "ep"),
 }
@@ -290,6 +288,15 @@ def test_what_is_not_possible_is_refused(name: str) -> None:
     settings, message = REFUSED[name]
     with pytest.raises(llmcalc.InputError, match=message):
         latency(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"model": "gpt1", "context": 512}, {"model": "gpt1", "seq": 500, "new_tokens": 20}]
+)
+def test_a_sequence_beyond_the_learned_positions_is_an_answer_without_times(settings: dict[str, Any]) -> None:
+    result = latency(**settings)
+    assert "tokens exceed the 512 learned positions" in result.refusal
+    assert (result.fits, result.to_dict()["seconds"]) == (False, None)
 
 
 def test_experts_on_ranks_with_different_tokens_gather_all_tokens() -> None:
