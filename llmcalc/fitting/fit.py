@@ -22,12 +22,12 @@ from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import ENGINES
 from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings
-from .question import Question, Settings
+from .question import Question
 from .solution import OFFLOADS, Solution
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
-    from .advice import Change
+    from .advice import Change, Settings
 
 MOST_COUNT = 10**6
 GIB = 2**30
@@ -140,7 +140,12 @@ class FitResult(NotebookDisplay, Fit):
                 "engine": start.engine, "version": start.profile.version, "verdict": start.verdict,
                 "reason": start.reason, "settings": dict(start.settings), "command": start.line(self.change),
             }  # fmt: skip
-            solved |= {"requests": self.requests, "start": own}
+            running = min(self.requests or 0, self.batch) if start.starts else 0
+            replicas = self.count // (start.deployment.gpus.count or self.count)
+            solved |= {
+                "requests": self.requests, "start": own, "gpus_used": start.ranks * replicas,
+                "requests_running": running, "requests_waiting": self.batch - running,
+            }  # fmt: skip
         elif self.plain:
             solved["plain"] = self.plain
         return {**super().to_dict(), **solved, "evidence": self.evidence}

@@ -200,15 +200,26 @@ def _answer(fit: FitResult) -> str:
         return f"✓ {_solved(solution, fit)} {OFFLOADED[solution.asked]}: {command}"
     if solution and solution.is_unlimited and solution.value is None:
         return f"✓ the memory does not limit the context: {_open_end(fit)}"
+    plain = " in plain memory" if fit.is_serving else ""
     if solution and solution.value is not None:
         is_most = solution.in_memory or solution.is_unlimited
         limit = ", the most that the model accepts" if is_most else _memory_limit(fit, solution)
-        where = f" in {fit.start.profile.title}" if fit.start else ""
-        return f"✓ {ASKED[solution.asked]}{where}: {_solved(solution, fit)}{limit or _best_file_type(solution)}"
+        where = f" in {fit.start.profile.title}" if fit.start else plain
+        found = f"{_solved(solution, fit)}{_best_file_type(solution)}{_given(fit, solution.asked)}"
+        return f"✓ {ASKED[solution.asked]}{where}: {found}{limit}"
     if fit.start:
         return engine_answer(fit, fit.start)
-    plain = " in plain memory" if fit.is_serving else ""
     return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
+
+
+def _given(fit: FitResult, asked: str) -> str:
+    """Return the sequences that were given, without what was solved for."""
+    batch, tokens = fit.result.workload.batch, fit.result.workload.seq
+    if asked == "batch":
+        return f" of {plural(tokens, 'token')}"
+    if asked == "seq":
+        return f" in each of {batch:,} sequences" if batch > 1 else ""
+    return f", for {plural(batch, 'sequence')} of {plural(tokens, 'token')}"
 
 
 def _memory_limit(fit: FitResult, solution: Solution) -> str:

@@ -13,8 +13,8 @@ from ..estimate.hardware import SYSTEM_BYTES
 from ..inputs.serving_settings import SERVE
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
-from ..serving.start.memory import STATIC
-from ..serving.start.start import LAYOUT, MIB, Start
+from ..serving.start.memory import MIB, STATIC
+from ..serving.start.start import LAYOUT, Start
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
@@ -134,13 +134,16 @@ def _parts(result: Start) -> list[tuple[str, Interval, str]]:
     outside = [memory.activation, memory.non_torch] if profile.rule == STATIC else []
     outside += [] if memory.counts_graphs else [memory.graphs]
     unused = Interval.exact(memory.total - memory.budget - sum(size.best for size in outside))
-    last = ("states" if result.is_recurrent else "KV cache", free, logs)
+    last: list[tuple[str, Interval, str]] = [("states" if result.is_recurrent else "KV cache", free, logs)]
     if free.best <= 0:
-        last = (MISSING, Interval(-free.high, -free.best, -free.low), "")
+        last = [(MISSING, Interval(-free.high, -free.best, -free.low), "")]
+    elif result.buffers:
+        cache, has_keys = Interval.exact(float(result.groups.block_bytes)), result.buffers.full or result.buffers.window
+        last = [("KV cache" if has_keys else "states", cache, logs), ("free", free - cache, logs)]
     return [
         ("weights", memory.weights, "checkpoint"), *((name, size, "checkpoint") for name, size in memory.extras),
         ("activations", memory.activation, logs), ("engine", memory.non_torch, logs),
-        ("CUDA graphs", memory.graphs, logs), last,
+        ("CUDA graphs", memory.graphs, logs), *last,
         ("not used", unused, f"{profile.title} uses {result.settings['share']:.4g}"),
     ]  # fmt: skip
 

@@ -6,26 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.record import changed, record
+from ..core.record import NOTHING, changed, record
 from ..data import tables
 from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile
-from ..engines.settings import read_engine_settings
+from ..engines.settings import LENGTH, read_engine_settings
 from ..estimate.hardware import Accelerator
 from ..importers.modelfile import MODELFILE, RUN
 from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
-from .start.usual_layout import start_on_usual_layout
+from .start.start import LAYOUT
+from .start.usual_layout import start_on_usual_layout, starts
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
     from .start.start import Start
 
-NOTHING: Mapping[str, Any] = {}
 GPUS = "gpus"  # in a change: number of GPUs
-LAYOUT = {"tp", "pp", "dp"}  # settings
 
 
 @record
@@ -78,7 +77,7 @@ class Deployment:
     @property
     def memory_bytes(self) -> int:
         """Memory of one GPU in bytes."""
-        return memory_of(self.gpus)
+        return self.gpus.usable_bytes
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -109,6 +108,10 @@ class Deployment:
         """Return the deployment with these sizes of the layout, as if they were given."""
         return changed(self, given={**self.given, **sizes})
 
+    def with_default_length(self) -> Deployment:
+        """Return the deployment without a length of requests."""
+        return changed(self, given={name: value for name, value in self.given.items() if name != LENGTH})
+
     def with_whole_model(self) -> Deployment:
         """Return the deployment of llama.cpp that stores the whole model on the GPUs, whether it fits or not."""
         return changed(self, given={**self.given, "auto_fit": False}, change=NOTHING)
@@ -117,16 +120,18 @@ class Deployment:
     def has_free_layout(self) -> bool:
         """Whether the layout is to be assumed. An engine whose command line is given has its own default."""
         splits_layers = self.profile.rule == "sum"  # over all GPUs without a flag
-        is_open = not LAYOUT & self.settings.keys() and self.gpus.count is not None
+        is_open = not self.settings.keys() & set(LAYOUT) and self.gpus.count is not None
         return is_open and (splits_layers or self.command is None)
 
-    def start(self) -> Start:
+    def start(self, is_enough: Callable[[Start], bool] = starts) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
+
+        If no layout is given, it is the first usual one on which this ``is_enough``.
 
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
+        return start_on_usual_layout(self, start, is_enough) if self.has_free_layout else start(self)
 
 
 def deployment(
@@ -166,7 +171,7 @@ def deployment(
     entry, card = tables("engines")[engine], gpus.accelerator
     own_format = weights or file_format(architecture, engine)
     read = read_engine_settings(settings, entry, is_text=command is not None)
-    profile = read_profile(engine, entry, version, card.name if card else "", memory_of(gpus))
+    profile = read_profile(engine, entry, version, card.name if card else "", gpus.usable_bytes)
     profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
     named = dynamic_notes(read["weights"]) if "weights" in read else ()
     return Deployment(
@@ -174,8 +179,3 @@ def deployment(
         limit or length_limit(architecture, engine, command), own_format, settings.get("cache"), command, images,
         (*remarks, *named, *notes),
     )  # fmt: skip
-
-
-def memory_of(gpus: Gpus) -> int:
-    """Return the memory of one GPU in bytes."""
-    return gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)

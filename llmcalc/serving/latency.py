@@ -20,7 +20,7 @@ from ..estimate.hardware import Accelerator
 from ..fitting.advice import Change, Settings, advice
 from ..inputs.defaults import default_context, default_seq
 from ..inputs.gguf_names import file_format
-from ..inputs.gpus import read_gpus
+from ..inputs.gpus import named_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import LATENCY
 from .calibration import MeasuredDeployment
@@ -36,7 +36,7 @@ from .under_load import ServingLayout
 NEW_TOKENS = 128
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ARGUMENTS = tuple(setting.name for setting in LATENCY if setting.name not in ("gpu", "batch"))
-Choose = Callable[[Service, int], ServingLayout]  # of so many sequences
+Choose = Callable[[Service, int, Callable[[Mesh], float]], ServingLayout]  # of so many sequences, with their speed
 
 
 class Batch(NamedTuple):
@@ -60,10 +60,8 @@ class Batch(NamedTuple):
     def workload(self, architecture: Architecture, sequences: int) -> Workload:
         """Return the decode step, the prefill, or the prompt of a generation, whose last token must have a position."""
         if self.mode == DECODE:
-            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last")
-        if self.generated:
-            Workload(seq=1, mode=DECODE, context=self.read + self.generated - 1).values(architecture)
-        return Workload(batch=sequences, seq=self.read, logits="last")
+            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last", extend=True)
+        return Workload(batch=sequences, seq=self.read, logits="last", extend=True)
 
 
 def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Choose | None = None) -> Latency:
@@ -77,12 +75,17 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     """
     given = read_lengths({**dict.fromkeys(ARGUMENTS), "batch": 1, **asked, "gpu": gpu})
     check_values(LATENCY, given)
-    (card, number), architecture = _gpus(gpu), read_model(model)
+    (card, number), architecture = named_gpus(gpu), read_model(model)
     service, measured, batch = _read(architecture, card, number or 1, given)
-    mesh, count, layout = _layout(service, number, given, choose)
     if given["experts"] and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     workload = batch.workload(architecture, given["batch"])
+
+    def speed(mesh: Mesh) -> float:
+        tried = batch_steps(_steps(service, mesh, is_given=True), workload, batch.mode, batch.generated)
+        return 1 / float(sum(step.seconds * times for step, times in tried))
+
+    mesh, count, layout = _layout(service, number, given, choose, speed)
     steps = _steps(service, mesh, is_given=bool(given["tp"]))
     found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
     own = errors.get(f"latency of {service.engine}", errors["latency"])
@@ -120,7 +123,11 @@ def _read(
 
 
 def _layout(
-    service: Service, number: int | None, given: Mapping[str, Any], choose: Choose | None
+    service: Service,
+    number: int | None,
+    given: Mapping[str, Any],
+    choose: Choose | None,
+    speed: Callable[[Mesh], float],
 ) -> tuple[Mesh, int, ServingLayout | None]:
     """Return the layout of a batch, the number of GPUs, and what is assumed about a layout that is not given."""
     sizes, chosen = {name: given[name] for name in SIZES}, None
@@ -129,7 +136,7 @@ def _layout(
         raise InputError(text, parameter="ep")
     is_free = not any(sizes.values()) and not engine_step(service.engine).divides_layers
     if choose and service.count > 1 and is_free:
-        chosen = choose(service, given["batch"])
+        chosen = choose(service, given["batch"], speed)
     mesh = chosen.mesh if chosen else service.mesh_of(sizes)
     count = number or mesh.ranks
     check_layout(service.architecture, service.card, mesh, count)
@@ -176,14 +183,6 @@ def _batch(architecture: Architecture, given: Mapping[str, Any]) -> Batch:
         return Batch(mode, usual if given["context"] is None else given["context"], generated)
     usual = default_seq(architecture) if mode == PREFILL else default_context(architecture, generated)
     return Batch(mode, given["seq"] or usual, generated)
-
-
-def _gpus(gpu: str) -> tuple[Accelerator, int | None]:
-    found = read_gpus(gpu) if isinstance(gpu, str) else None
-    if found is None or found.accelerator is None:
-        hint = "use a name such as {gpu=h100:4}"
-        raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
-    return found.accelerator, found.count
 
 
 def _undividable(steps_on: Callable[[Mesh], StepModel], mesh: Mesh, card: Accelerator, error: SizeError) -> InputError:

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
+from ..core.amount import summed
 from ..core.architecture import Architecture
 from ..core.arrays import Number, namespace
 from ..core.interval import Interval
@@ -17,7 +18,7 @@ from ..engines.lengths import LengthLimit, refusal_text
 from ..engines.served_models import unserved_note
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
-from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
+from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, NO_COST, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
@@ -131,9 +132,13 @@ class Latency(NotebookDisplay):
     @property
     def too_long(self) -> str:
         """Why the engine refuses the length of a sequence, or an empty string."""
-        name, tokens = "context" if self.mode == DECODE else "seq", self._request_tokens
-        over = tokens - (self.limit.allowed or tokens)
-        return refusal_text(self.limit.refusal(tokens), over, {name: getattr(self.workload, name)})
+        name = "context" if self.mode == DECODE else "seq"
+        return self.length_refusal(name, getattr(self.workload, name))
+
+    def length_refusal(self, name: str, given: int) -> str:
+        """Return why the engine refuses the length of a sequence, and the longest value of the setting, or nothing."""
+        tokens = self._request_tokens
+        return refusal_text(self.limit.refusal(tokens), tokens - (self.limit.allowed or tokens), {name: given})
 
     @property
     def excess(self) -> str:
@@ -178,10 +183,9 @@ class Latency(NotebookDisplay):
     @cached_property
     def total(self) -> Cost:
         """Cost of all kernels in all steps."""
-        (first, times), *rest = self.steps
-        total = first.total.plus(first.total, times - 1)
-        for step, number in rest:
-            total = total.plus(step.total, number)
+        total = NO_COST
+        for step, times in self.steps:
+            total = total.plus(step.total, times)
         return total
 
     @cached_property
@@ -191,8 +195,7 @@ class Latency(NotebookDisplay):
         others: dict[tuple[str, str], float] = {}
         for step, times in self.steps:
             for name, cost in step.components.items():
-                known = costs.get(name)
-                costs[name] = known.plus(cost, times) if known else Cost(*(each * times for each in cost))
+                costs[name] = costs.get(name, NO_COST).plus(cost, times)
             added = {(name, COMMUNICATION): each for name, each in step.collectives.items()}
             for key, each in (added | {(LAUNCHES, LAUNCHES): step.launches, (ENGINE, ENGINE): step.engine}).items():
                 others[key] = others.get(key, 0.0) + each * times
@@ -203,9 +206,7 @@ class Latency(NotebookDisplay):
     @property
     def by_bound(self) -> dict[str, float]:
         """Time by what limits it, the largest first."""
-        found: dict[str, float] = {}
-        for part in self.parts:
-            found[part.bound] = found.get(part.bound, 0.0) + part.seconds
+        found = summed((part.bound, part.seconds) for part in self.parts)
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     @cached_property
@@ -301,8 +302,12 @@ class Latency(NotebookDisplay):
         known = {name: getattr(self, name) for name in names}
         if self.refusal:  # a batch that does not run has no times
             known |= dict.fromkeys(names[:6])
+        running, used = self.workload.batch * self.fits, self.model.mesh.ranks
+        rate = None if self.mode == PREFILL else known["tokens_per_s"]
         return {
-            **known, "reason": self.refusal,
+            **known, "reason": self.refusal, "gpus": self.count, "gpus_used": used,
+            "requests_running": running, "requests_waiting": self.workload.batch - running,
+            "output_tokens_per_s": rate, "output_tokens_per_s_gpu": rate and rate / used,
             "bytes_moved": round(self.total.moved),
             "flops": round(self.total.flops),
             "parts": [
@@ -346,9 +351,9 @@ def batch_steps(
         steps = ((prefill, passed), *rest)
     if not measured:
         return steps
-    factors, usual = measured.factors, model.engine.step_s
-    scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
-    return tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
+    scale = partial(measured.factors.scale, usual_s=model.engine.step_s)
+    (first, times), *others = steps
+    return ((scale(first, is_prefill=mode != DECODE), times), *((scale(own), number) for own, number in others))
 
 
 def _decoded(

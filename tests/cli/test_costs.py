@@ -199,11 +199,13 @@ def test_solving_for_the_format_and_the_number(capsys: Capture) -> None:
     assert found["value"] == next(one["format"] for one in found["candidates"] if one["fits"])
     assert answer(capsys, "fit llama3-70b --gpu rtx4090:2 --seq 4096 --weights " + found["value"])["fits"]
     assert main(["fit", "llama3-70b", "--gpu", "rtx4090:2", "--seq", "4096", "--solve", "quant"]) == 0
-    assert capsys.readouterr().out.startswith("✓ best format in llama.cpp: q4_k_m\n")
+    assert capsys.readouterr().out.startswith("✓ best format in llama.cpp: q4_k_m, for 1 sequence of 4,096 tokens\n")
     assert (
         main(["fit", "llama3-70b", "--gpu", "rtx4090:2", "--seq", "4096", "--solve", "quant", "--engine", "none"]) == 0
     )
-    assert capsys.readouterr().out.startswith("✓ best format: nf4; in llama.cpp: q4_k_m\n")
+    assert capsys.readouterr().out.startswith(
+        "✓ best format in plain memory: nf4; in llama.cpp: q4_k_m, for 1 sequence of"
+    )
     assert answer(capsys, "fit llama3-70b --gpu h100 --solve gpus")["value"] == 2
     assert answer(capsys, "fit gpt3 --gpu h100 --solve batch", code=1)["value"] is None
 

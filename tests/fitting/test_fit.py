@@ -235,7 +235,7 @@ def test_the_largest_context_is_at_most_what_the_model_accepts() -> None:
     assert (found.solution.value, found.solution.in_memory) == (131_072, 511_457)
     assert (found.result.workload.seq, found.fits) == (131_072, True)
     document = fit_document(found)
-    assert document.title == "✓ largest context: 131,072 tokens, the most that the model accepts"
+    assert document.title == "✓ largest context in plain memory: 131,072 tokens, the most that the model accepts"
     longer = llmcalc.fit("llama3.1-8b", "h100", solve="seq", extend=True, engine="none").solution
     assert longer is not None
     assert (longer.value, longer.in_memory) == (511_457, None)

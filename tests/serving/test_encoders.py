@@ -55,7 +55,6 @@ def test_the_price_follows_from_the_throughput() -> None:
         ({"osl": 3}, "osl"),
         ({"sla": "ttft<1s"}, "sla"),
         ({"isl": 8209}, "isl"),
-        ({"isl": 521}, "seq"),
         ({"concurrency": 0}, "concurrency"),
         ({"cache": "fp8"}, "cache"),
     ],
@@ -64,6 +63,14 @@ def test_a_setting_without_an_effect_is_refused(change: dict[str, object], name:
     with pytest.raises(InputError) as caught:
         serve(**change)
     assert caught.value.parameter == name
+
+
+def test_a_sequence_beyond_the_learned_positions_is_an_answer_without_times() -> None:
+    result, text = serve(isl=521), "exceed the 512 learned positions of the model. The longest: isl=512"
+    assert result.summary == f"Requests of 521 tokens {text}"
+    found = result.to_dict()
+    assert found["reason"] == result.summary
+    assert [found[name] for name in ("fits", "requests_per_s", "latency_s")] == [False, None, None]
 
 
 def test_the_command_line_has_the_same_figures(capsys: Capture) -> None:

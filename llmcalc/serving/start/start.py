@@ -16,12 +16,12 @@ from ...core.errors import spelled
 from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record
+from ...core.record import NOTHING, record
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
 from .cache import ALIGNED, STATE, CacheGroups
-from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
+from .memory import MIB, PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from .llama_cpp_cache import LlamaCppCache
     from .llama_cpp_models import LlamaCppModel
 
-NOTHING: Mapping[str, Any] = {}
 LAYOUT = ("tp", "pp", "dp")
-MIB = 2**20
 
 
 @record
@@ -119,7 +117,7 @@ class Start(NotebookDisplay):
     @property
     def ranks(self) -> int:
         """Number of GPUs of all replicas."""
-        return int(prod(self.settings.get(name, 1) for name in ("tp", "pp", "dp")))
+        return int(prod(self.settings.get(name, 1) for name in LAYOUT))
 
     @property
     def max_model_len(self) -> int:
@@ -210,6 +208,12 @@ class Start(NotebookDisplay):
         is_limited = self.settings.get("limits_states") and not self.settings.get("enforce_eager")
         has_states = any(group.kind == STATE for group in self.groups.groups)
         return self.blocks if is_limited and has_states else None
+
+    @property
+    def most_sequences(self) -> int:
+        """Most sequences that the settings allow, or for which there are recurrent states if the engine needs them."""
+        own, most = int(self.settings["max_num_seqs"]), self.most_states
+        return min(own, int(most.low)) if most and most.low >= 1 else own
 
     def _starts(self, case: int) -> bool:
         """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
@@ -386,7 +390,7 @@ class Start(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
-            "requests": self.pool.requests(self.max_model_len),
+            "requests": self.pool.requests(self.max_model_len), "gpus_used": self.ranks,
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [

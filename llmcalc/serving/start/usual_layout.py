@@ -15,7 +15,8 @@ from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
-from ...estimate.hardware import NODE
+from ...engines.settings import divided_experts
+from ...estimate.hardware import NODE, parts_of_node
 from ...fitting.layouts import divisors
 from ...fitting.memory import serving_stages
 
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
     from .start import Start
 
-TRAY = 4  # GPUs by which part of a large node grows
 Sizes = dict[str, Any]  # of a layout
 
 
 def starts(found: Start) -> bool:
-    """Return whether the engine starts, which is enough unless more is asked."""
-    return found.starts
+    """Return whether the engine starts and holds its longest request, which is enough unless more is asked."""
+    return found.starts and bool(found.pool.requests(found.max_model_len) >= 1)
 
 
 def start_on_usual_layout(
@@ -89,8 +89,9 @@ def layouts_of(deployment: Deployment, size: int) -> Iterator[Sizes]:
             if tp > node or pp > architecture.main.n_layers or ("dp" in sizes and not has_replicas):
                 continue
             yield sizes
-            if has_experts and size > 1:
-                yield {**sizes, "expert_parallel": True}
+            experts = divided_experts(deployment.profile.flags, size // pp)
+            if has_experts and size > 1 and experts:
+                yield {**sizes, **experts}
 
 
 def has_room(deployment: Deployment, sizes: Sizes) -> bool:
@@ -116,8 +117,7 @@ def usual_sizes(architecture: Architecture, count: int, node: int = NODE) -> lis
     ([16, 8, 7, 6, 5, 4, 3, 2, 1], [16, 12, 8, 7, 6, 5, 4, 3, 2, 1])
     """
     nodes = range(node, min(count, node * architecture.main.n_layers) + 1, node)
-    parts = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
-    return sorted((size for size in (*parts, *nodes) if size <= count), reverse=True)
+    return sorted((size for size in (*parts_of_node(node), *nodes) if size <= count), reverse=True)
 
 
 def layout_text(sizes: Mapping[str, Any]) -> str:
