@@ -96,7 +96,6 @@ def mllama(config: Config) -> Architecture:
     looking = (sublayer(name, layer, pre=idle, post=gate) for name, layer in parts.items())
     blocks = {"block": prenorm_block("block", norm, attention=own, mlp=mlp), "image": Block("image", tuple(looking))}
     order = ["image" if index in crossed else "block" for index in range(config.n_layers)]
-    config.ignore("tie_word_embeddings")
     model = causal_lm(config, runs_by_type(blocks, order), norm, tied=False)
     table = Named("token", Embedding(config.vocab + IMAGE_TOKENS, config.d_model, share=TOKENS))
     note = "layers that attend to an image are counted but not run, because the input is text only"

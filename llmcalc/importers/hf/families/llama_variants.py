@@ -157,23 +157,20 @@ def hunyuan_attention(config: Config) -> Attention:
     return config.attention(qk_norm={"late": True}, rope=dynamic_alpha_fields(config))
 
 
-def apertus(config: Config) -> Architecture:
+def apertus(config: Config, head: Layer | None = None) -> Architecture:
     """Read an Apertus config with xIELU activations [huang2024] and a norm on each query and key head."""
-    return decoder(config, config.attention(qk_norm="head"), mlp=config.plain_mlp())
+    return decoder(config, config.attention(qk_norm="head"), mlp=config.plain_mlp(), head=head)
 
 
 def apertus_text(config: Config) -> Architecture:
     """Read an Apertus 1.5 text config. The head may omit image and audio tokens."""
-    architecture, rows = apertus(config), config.optional_size("output_vocab_size")
-    vocab, width = config.vocab, config.d_model
+    rows, vocab = config.optional_size("output_vocab_size"), config.vocab
     if rows is None or rows == vocab or config.head_kind() == "none":
-        return architecture
+        return apertus(config)
     if rows > vocab or config.flag("tie_word_embeddings"):
         said = f"output_vocab_size ({rows}) requires an untied head and must be at most vocab_size ({vocab})"
         raise config.error(said)
-    stack = architecture.main
-    outputs = (*stack.outputs[:-1], Named("head", Head(rows, width)))
-    return replace(architecture, stacks=(replace(stack, outputs=outputs),))
+    return apertus(config, Head(rows, config.d_model))
 
 
 def nanochat(config: Config) -> Architecture:
@@ -275,7 +272,7 @@ def molmo2(config: Config) -> Architecture:
 
 def molmo(config: Config) -> Architecture:
     """Read a Molmo text config [deitke2024], in which ``intermediate_size`` covers the gate and the up-projection."""
-    config.ignore("use_position_ids weight_tying tie_word_embeddings max_position_embeddings")
+    config.ignore("use_position_ids weight_tying")
     config.one_of("layer_norm_type", "rms")
     width, bias, clip = config.size("intermediate_size"), config.flag("qkv_bias"), config.number("clip_qkv")
     if width % 2:

@@ -126,7 +126,7 @@ def dbrx(config: Config) -> Architecture:
     """Read a DBRX config [databricks2024] with bias-free LayerNorm and clipped queries, keys and values."""
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
-    config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
+    config.ignore("num_key_value_heads")
     attend.ignore("is_encoder_decoder")
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
     power = feed.get("moe_normalize_expert_weights", 1.0)  # order of the norm that divides gate values, or None
@@ -143,7 +143,7 @@ def dbrx(config: Config) -> Architecture:
     routed = Moe(width, feed.size("ffn_hidden_size", 3584), n_experts, top_k, activation, routing=routing)
     for part in (attend, feed):
         part.check_all_read()
-    return decoder(config, attention, routed, norm=Norm(width, "layernorm"), tied=False)
+    return decoder(config, attention, routed, norm=Norm(width, "layernorm"), tied=False)  # the class never ties
 
 
 def _nested(config: Config, key: str) -> Config:

@@ -154,7 +154,7 @@ def xlstm(config: Config) -> Architecture:
 
 def yuan(config: Config) -> Architecture:
     """Read a Yuan 2.0 config [wu2023yuan], whose queries and keys read filtered tokens."""
-    config.ignore("causal_mask max_position_embeddings reset_attention_mask reset_position_ids use_loss_mask")
+    config.ignore("causal_mask reset_attention_mask reset_position_ids use_loss_mask")
     if config.flag("use_shareqk"):
         raise config.error("use_shareqk is not supported")
     attention = config.layer(FilteredAttention, "n_heads=num_attention_heads", rope=config.rope())
