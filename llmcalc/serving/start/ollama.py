@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, InputError
 from ...core.setting import SCALES, read_integer
 from ...data import tables
-from ...engines.lengths import served_length
+from ...engines.lengths import known_length
 from ...importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
 from ...inputs.gguf_names import GGUF_ENGINE, published_format
 from .models import load_served
@@ -41,7 +40,7 @@ def run_command(command: EngineCommand, gpus: Gpus) -> Command:
 
 
 def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests: int = 1) -> Command:
-    length, read = None, list[str]()
+    read = list[str]()
     try:
         architecture, *_ = load_served(found.file, is_repository=True)
     except DescriptionError as error:
@@ -50,8 +49,7 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     found = found.with_format(published_format(architecture, GGUF_ENGINE))
     if architecture.name != found.model.replace(":", "-"):
         read = [f"{found.model} is read as {architecture.name}"]
-    with suppress(InputError):
-        length = served_length(architecture, "llama.cpp")
+    length = known_length(architecture, GGUF_ENGINE)
     context = usual_context(gpus.usable_bytes * (gpus.count or 1), length)
     words = found.words(context, length, requests)
     if settings.get("cache"):
