@@ -231,7 +231,7 @@ class Start(NotebookDisplay):
     @property
     def starts(self) -> bool:
         """Whether the engine starts, according to the best estimate."""
-        return not self.reason
+        return not self._reason(1)
 
     @property
     def verdict(self) -> str:
