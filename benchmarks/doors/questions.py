@@ -60,9 +60,8 @@ def _start(case: Case, **layout: int) -> Start:
     """Return how the engine starts. vLLM refuses more sequences than a hybrid has states for, also by default."""
     settings: dict[str, Any] = {"max_model_len": case.length, **case.deployment, **layout}
     found: Start = llmcalc.serve(case.model, **settings)
-    most = found.most_states
-    if not found.starts and most and 1 <= most.low < found.settings["max_num_seqs"]:
-        return llmcalc.serve(case.model, **settings, max_num_seqs=int(most.low))
+    if found.most_sequences < found.settings["max_num_seqs"]:
+        return llmcalc.serve(case.model, **settings, max_num_seqs=found.most_sequences)
     return found
 
 

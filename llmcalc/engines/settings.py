@@ -208,6 +208,16 @@ def _engine_value(values: Mapping[str, str], value: Any) -> Any:
     return None if value in PLAIN or values.get(value) == "" or "*" in values else value
 
 
+def divided_experts(flags: Mapping[str, Any], ranks: int) -> dict[str, Any]:
+    """Return the settings of an engine whose ``ranks`` divide the experts, empty if it has no flag for this.
+
+    >>> [divided_experts({"read": {"--flag": name}}, 8) for name in ("expert_parallel", "ep", "tp")]
+    [{'expert_parallel': True}, {'ep': 8}, {}]
+    """
+    read = flags["read"].values()
+    return {"expert_parallel": True} if "expert_parallel" in read else {"ep": ranks} if "ep" in read else {}
+
+
 def smaller_format(engine: str, name: str) -> str:
     """Return the format of ``weights`` or of the ``cache`` that is proposed if the memory is not enough."""
     return str(tables("engines").get(engine, {}).get("smaller", {}).get(name, "fp8"))

@@ -140,7 +140,12 @@ class FitResult(NotebookDisplay, Fit):
                 "engine": start.engine, "version": start.profile.version, "verdict": start.verdict,
                 "reason": start.reason, "settings": dict(start.settings), "command": start.line(self.change),
             }  # fmt: skip
-            solved |= {"requests": self.requests, "start": own}
+            running = min(self.requests or 0, self.batch) if start.starts else 0
+            replicas = self.count // (start.deployment.gpus.count or self.count)
+            solved |= {
+                "requests": self.requests, "start": own, "gpus_used": start.ranks * replicas,
+                "requests_running": running, "requests_waiting": self.batch - running,
+            }  # fmt: skip
         elif self.plain:
             solved["plain"] = self.plain
         return {**super().to_dict(), **solved, "evidence": self.evidence}

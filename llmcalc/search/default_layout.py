@@ -1,20 +1,21 @@
-"""Default layout of all GPUs for requests: the one on which the engine starts, or one with more tokens per second.
+"""Default layout of all GPUs for requests: the usual one on which all of them run, or one with more tokens per second.
 
-Requests arrive as others end, so that the layout with the most tokens per second also has the shortest mean time of a
-request. A layout has as many replicas as there are GPUs for, but no more than requests. The layouts of fewer GPUs are
-among those of more GPUs, so that more GPUs are not slower.
+A layout on which all requests run comes before one on which some wait. Requests of ``serve`` arrive as others end, so
+that the layout with the most tokens per second also has the shortest mean time of a request. ``latency`` measures the
+speed by the time of its batch. A layout has as many replicas as there are GPUs for, but no more than requests. The
+layouts of fewer GPUs are among those of more GPUs, so that more GPUs are not slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
-from ..core.record import changed, remembered
+from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
 from ..serving.memory import usual_start
 from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
@@ -22,7 +23,7 @@ from ..serving.service import Service
 from ..serving.start.usual_layout import layout_text
 from ..serving.step.step_models import check_layout, engine_step
 from ..serving.under_load import ServingLayout
-from .space import DISTINCT_GAIN, Space, Times, meshes, powers
+from .space import DISTINCT_GAIN, Space, meshes, powers
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
@@ -32,63 +33,76 @@ WORSE = 2  # powers of two in a row without a faster replica, after which the se
 MOST_RANKS, MOST_DIVISOR = 512, 64  # of a replica: the largest power of two, and the largest other divisor of all GPUs
 
 
-def default_layout(space: Space, concurrency: float, *, in_one: bool = False) -> ServingLayout:
+class Candidate(NamedTuple):
+    """A layout with a number of replicas, whether all requests run on it, and how fast it is."""
+
+    mesh: Mesh
+    replicas: int
+    runs: bool
+    speed: float
+
+    @property
+    def used(self) -> int:
+        """Number of GPUs."""
+        return self.mesh.ranks * self.replicas
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Key that orders layouts: those on which all requests run, then the faster ones."""
+        return self.runs, self.speed
+
+
+def default_layout(space: Space, concurrency: float, speed: Callable[[Mesh], float] | None = None) -> ServingLayout:
     """Return the layout of all GPUs that is assumed for a number of requests.
 
-    It is the usual one, on which the engine starts, unless another layout is faster by more than the error of the
-    estimates, or half of the GPUs are. ``in_one`` is whether one engine computes all requests, so that replicas are
-    data-parallel ranks or do not exist.
+    It is the first usual one on which all of them run, or else the one on which the engine starts, unless another
+    layout is faster by more than the error of the estimates, or half of the GPUs are. ``speed`` returns that of one
+    engine that computes all requests, whose replicas are data-parallel ranks or do not exist. By default, it is the
+    number of requests per second.
     """
-    count, tried = space.service.count, _Candidates(space, concurrency, in_one=in_one)
+    count, tried = space.service.count, _Candidates(space, concurrency, speed)
     found, usual, tensor = tried.of(count), tried.usual, tried.tensor(count)
     if not found and usual is None:
         return ServingLayout(tried.usual_mesh)
     is_kept = usual is not None and _is_kept(usual, found, tried.of(count // 2))
     best = usual if usual and is_kept else _most_used([*found, *([usual] if usual else [])])
-    mesh, replicas = best.placement.mesh, best.placement.replicas
-    if mesh == tensor:
+    if best.mesh == tensor:
         return ServingLayout(tensor)
-    divides = count > space.service.card.node or any(one.placement.replica.mesh == tensor for one in found)
+    divides = count > space.service.card.node or any(one.mesh == tensor for one in found)
     why = "" if divides else f"{count} tensor-parallel ranks do not divide the model: "
     if is_kept:
-        what = "the usual layout, on which the engine starts, is assumed"
+        what = f"the usual layout, on which {'all requests run' if best.runs else 'the engine starts'}, is assumed"
     else:
         instead = f" in place of the usual {layout_text(sizes_of(tried.usual_mesh))}" if tried.start else ""
         what = f"the layout with the most tokens per second is assumed{instead}"
-    if replicas > 1 and tried.joins_replicas:
-        mesh, replicas = changed(mesh, dp=replicas, etp=mesh.tp * replicas), 1
+    mesh, replicas = tried.joined(best.mesh, best.replicas)
     return ServingLayout(mesh, replicas, (f"{why}{what}: {{tp}} sets another",), is_usual=False)
 
 
-def _rank(one: Times) -> tuple[bool, float]:
-    """Return the key that orders layouts: those on which all requests run, then those with more requests per second."""
-    return one.points[0].runs, one.points[0].requests_per_s
-
-
-def _is_kept(usual: Times, found: list[Times], half: list[Times]) -> bool:
+def _is_kept(usual: Candidate, found: list[Candidate], half: list[Candidate]) -> bool:
     """Return whether the usual layout is kept although another one, or one of half of the GPUs, is faster."""
-    runs, most = _rank(usual)
+    runs, most = usual.rank
     return all(
-        max(map(_rank, others), default=(False, 0.0)) <= (runs, factor * most)
+        max((one.rank for one in others), default=(False, 0.0)) <= (runs, factor * most)
         for others, factor in ((found, DISTINCT_GAIN), (half, EQUAL))
     )
 
 
-def _most_used(found: list[Times]) -> Times:
+def _most_used(found: list[Candidate]) -> Candidate:
     """Return the layout that uses the most GPUs among those that are as fast as the fastest."""
-    runs, most = max(map(_rank, found))
-    equal = [one for one in found if one.points[0].runs == runs and one.points[0].requests_per_s * EQUAL >= most]
-    return max(equal, key=lambda one: (one.placement.gpus, one.points[0].requests_per_s))
+    runs, most = max(one.rank for one in found)
+    equal = [one for one in found if one.runs == runs and one.speed * EQUAL >= most]
+    return max(equal, key=lambda one: (one.used, one.speed))
 
 
 class _Candidates:
     """Layouts of some GPUs for a number of requests."""
 
-    def __init__(self, space: Space, concurrency: float, *, in_one: bool) -> None:
+    def __init__(self, space: Space, concurrency: float, speed: Callable[[Mesh], float] | None) -> None:
         self.space, self.service = changed(space, only=concurrency), space.service
-        self.concurrency = concurrency
+        self.concurrency, self.speed = concurrency, speed
         self.has_experts = any(True for _ in expert_layers(self.service.architecture))
-        self.has_replicas = not in_one or self.joins_replicas
+        self.has_replicas = speed is None or self.joins_replicas
 
     @property
     def joins_replicas(self) -> bool:
@@ -96,39 +110,58 @@ class _Candidates:
         entry = tables("engines").get(self.service.engine)
         return not self.has_experts and entry is not None and "dp" in entry["flags"]["read"].values()
 
+    def joined(self, mesh: Mesh, replicas: int) -> tuple[Mesh, int]:
+        """Return a layout whose replicas are data-parallel ranks of one engine if they can be."""
+        joins = replicas > 1 and self.joins_replicas
+        return (changed(mesh, dp=replicas, etp=mesh.tp * replicas), 1) if joins else (mesh, replicas)
+
     @cached_property
     def start(self) -> Start | None:
-        """How the engine starts where no layout is given, or None if that is not known."""
-        return usual_start(self.service)
+        """How the engine starts where no layout is given and all requests are to run, or None if that is not known."""
+
+        def runs(start: Start) -> bool:
+            found = self._usual_on(self._mesh_of(start.settings)) if start.starts else None
+            return found is not None and found.runs
+
+        return usual_start(self.service, runs)
 
     @property
     def usual_mesh(self) -> Mesh:
-        """Layout on which the engine starts, or tensor-parallel ranks if its memory is not known."""
-        own = self.start.settings if self.start else {"tp": self.service.count}
+        """Usual layout of ``start``, or tensor-parallel ranks if its memory is not known."""
+        return self._mesh_of(self.start.settings if self.start else {"tp": self.service.count})
+
+    @cached_property
+    def usual(self) -> Candidate | None:
+        """The usual layout, or None if no request fits."""
+        return self._usual_on(self.usual_mesh)
+
+    def _mesh_of(self, own: Mapping[str, Any]) -> Mesh:
+        """Return the layout of settings of the engine."""
         sizes = {name: own.get(name, 1) for name in SIZES}
         if own.get("expert_parallel"):
             sizes["ep"] = sizes["tp"] * sizes["dp"]
         return self.service.mesh_of(sizes)
 
-    @cached_property
-    def usual(self) -> Times | None:
-        """The layout on which the engine starts, or None if no request fits. Replicas may share experts."""
-        mesh, replicas = self.usual_mesh, 1
+    def _usual_on(self, mesh: Mesh) -> Candidate | None:
+        """Return a usual layout, or None if no request fits. Replicas may share experts."""
+        replicas = 1
         if mesh.dp > 1 and not self.has_experts:
             mesh, replicas = changed(mesh, dp=1, etp=mesh.tp), mesh.dp
         replica = self._replica(mesh)
-        return self._times(replica, replicas) if replica else None
+        return self._candidate(replica, replicas) if replica else None
 
-    def _times(self, replica: Replica, most: int) -> Times:
-        """Return the times of a layout with ``most`` replicas, but no more than requests."""
+    def _candidate(self, replica: Replica, most: int) -> Candidate:
+        """Return a layout with ``most`` replicas, but no more than requests."""
         replicas = max(min(most, int(self.concurrency)), 1) if self.has_replicas else 1
-        return self.space.together(replica, replicas=replicas)
+        point = self.space.together(replica, replicas=replicas).points[0]
+        own = self.speed(self.joined(replica.mesh, replicas)[0]) if self.speed else point.requests_per_s
+        return Candidate(replica.mesh, replicas, point.runs, own)
 
     def tensor(self, size: int) -> Mesh:
         """Return the layout with tensor-parallel ranks only."""
         return Mesh(tp=size, etp=size)
 
-    def of(self, count: int) -> list[Times]:
+    def of(self, count: int) -> list[Candidate]:
         """Return all layouts on ``count`` GPUs, with as many replicas as there are GPUs and requests for.
 
         Of more than ``MOST_RANKS`` GPUs, the largest replicas are left out: those of more than two nodes whose size is
@@ -137,17 +170,17 @@ class _Candidates:
         node, is_many = self.service.card.node, count > MOST_RANKS
         divisors = range(1, min(count, 2 * node if is_many else MOST_DIVISOR) + 1)
         sizes = {*powers(min(count, MOST_RANKS)), *(size for size in divisors if count % size == 0)}
-        found, ranks = list[Times](), list[tuple[bool, float]]()  # best rank of each power of two
+        found, ranks = list[Candidate](), list[tuple[bool, float]]()  # best rank of each power of two
         for size in sorted(sizes):
             if is_many and len(ranks) > WORSE:
                 runs, most = max(ranks[:-WORSE])
                 if max(ranks[-WORSE:]) <= (runs, EQUAL * most):
                     break
-            for mesh in self._meshes(size, is_enough=any(one.points[0].runs for one in found)):
+            for mesh in self._meshes(size, is_enough=any(one.runs for one in found)):
                 replica = self._replica(mesh)
                 if replica is not None:
-                    found.append(self._times(replica, count // size))
-            of_size = [_rank(one) for one in found if one.placement.replica.ranks == size]
+                    found.append(self._candidate(replica, count // size))
+            of_size = [one.rank for one in found if one.mesh.ranks == size]
             if of_size and size & (size - 1) == 0:
                 ranks.append(max(of_size))
         return found
@@ -185,10 +218,6 @@ class _Candidates:
         return found if found.has_cache and not found.is_refused else None
 
 
-def layout_of_batch(service: Service, batch: int) -> ServingLayout:
-    """Return the layout that ``serve`` takes for as many requests as the batch has sequences, on one engine."""
-    found = default_layout(Space(service), batch, in_one=True)
-    lengths = " and ".join(f"{service.requests.mean(name):,.0f}" for name in ("isl", "osl"))
-    number = f"{batch:,} request{'s' * (batch > 1)} of {lengths} tokens on one engine"
-    notes = (*found.notes, f"this is the layout of serve for {number}") if found.notes else ()
-    return found._replace(notes=notes)
+def layout_of_batch(service: Service, batch: int, speed: Callable[[Mesh], float]) -> ServingLayout:
+    """Return the layout that ``latency`` assumes for a batch of sequences on one engine, with its own speed."""
+    return default_layout(Space(service), batch, speed)

@@ -219,10 +219,9 @@ class Asked(NamedTuple):
         if deployed.profile.rule == "sum":  # llama.cpp: the context is that of all requests
             return _started(deployed, {"max_model_len": self.seq * self.batch, "max_num_seqs": self.batch})
         found = _started(deployed, {"max_model_len": self.seq})
-        own, usual, most = self.of_rank(found), found.settings["max_num_seqs"], found.most_states
-        if most and own <= most.low < usual:
-            return _started(deployed, {"max_model_len": self.seq, "max_num_seqs": int(most.low)})
-        return found if own <= usual else _started(deployed, {"max_model_len": self.seq, "max_num_seqs": own})
+        number = max(self.of_rank(found), found.most_sequences)
+        is_usual = number == found.settings["max_num_seqs"]
+        return found if is_usual else _started(deployed, {"max_model_len": self.seq, "max_num_seqs": number})
 
 
 def _started(deployed: Deployment, change: Settings) -> Start:

@@ -246,9 +246,9 @@ def point_of(service: Service, retry: Retry | None = None) -> ServingResult:
     automatic = found.placed.automatic if found.placed else {}
     if placed := {name: each for name, each in automatic.items() if name in PLACED}:
         whole: ServingResult = retry(placed)
-        if whole.time.capacity >= 1 and found.placed:
+        if whole.time.fits and found.placed:
             note = f"{engine_title(service.engine)} starts{found.placed.placement}, which it chooses by itself"
-            found = changed(whole, notes=(note, *whole.notes))
+            found = changed(whole, retry=retry, notes=(note, *whole.notes))  # further changes are those of the question
     return found
 
 

@@ -10,7 +10,7 @@ from ..core.record import NOTHING, changed, record
 from ..data import tables
 from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile
-from ..engines.settings import read_engine_settings
+from ..engines.settings import LENGTH, read_engine_settings
 from ..estimate.hardware import Accelerator
 from ..importers.modelfile import MODELFILE, RUN
 from ..inputs.gguf_names import dynamic_notes, file_format
@@ -18,7 +18,7 @@ from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
 from .start.start import LAYOUT
-from .start.usual_layout import start_on_usual_layout
+from .start.usual_layout import start_on_usual_layout, starts
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -108,6 +108,10 @@ class Deployment:
         """Return the deployment with these sizes of the layout, as if they were given."""
         return changed(self, given={**self.given, **sizes})
 
+    def with_default_length(self) -> Deployment:
+        """Return the deployment without a length of requests."""
+        return changed(self, given={name: value for name, value in self.given.items() if name != LENGTH})
+
     def with_whole_model(self) -> Deployment:
         """Return the deployment of llama.cpp that stores the whole model on the GPUs, whether it fits or not."""
         return changed(self, given={**self.given, "auto_fit": False}, change=NOTHING)
@@ -119,13 +123,15 @@ class Deployment:
         is_open = not self.settings.keys() & set(LAYOUT) and self.gpus.count is not None
         return is_open and (splits_layers or self.command is None)
 
-    def start(self) -> Start:
+    def start(self, is_enough: Callable[[Start], bool] = starts) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
+
+        If no layout is given, it is the first usual one on which this ``is_enough``.
 
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
+        return start_on_usual_layout(self, start, is_enough) if self.has_free_layout else start(self)
 
 
 def deployment(

@@ -36,7 +36,7 @@ from .under_load import ServingLayout
 NEW_TOKENS = 128
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ARGUMENTS = tuple(setting.name for setting in LATENCY if setting.name not in ("gpu", "batch"))
-Choose = Callable[[Service, int], ServingLayout]  # of so many sequences
+Choose = Callable[[Service, int, Callable[[Mesh], float]], ServingLayout]  # of so many sequences, with their speed
 
 
 class Batch(NamedTuple):
@@ -77,10 +77,15 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     check_values(LATENCY, given)
     (card, number), architecture = named_gpus(gpu), read_model(model)
     service, measured, batch = _read(architecture, card, number or 1, given)
-    mesh, count, layout = _layout(service, number, given, choose)
     if given["experts"] and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
     workload = batch.workload(architecture, given["batch"])
+
+    def speed(mesh: Mesh) -> float:
+        tried = batch_steps(_steps(service, mesh, is_given=True), workload, batch.mode, batch.generated)
+        return 1 / float(sum(step.seconds * times for step, times in tried))
+
+    mesh, count, layout = _layout(service, number, given, choose, speed)
     steps = _steps(service, mesh, is_given=bool(given["tp"]))
     found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
     own = errors.get(f"latency of {service.engine}", errors["latency"])
@@ -118,7 +123,11 @@ def _read(
 
 
 def _layout(
-    service: Service, number: int | None, given: Mapping[str, Any], choose: Choose | None
+    service: Service,
+    number: int | None,
+    given: Mapping[str, Any],
+    choose: Choose | None,
+    speed: Callable[[Mesh], float],
 ) -> tuple[Mesh, int, ServingLayout | None]:
     """Return the layout of a batch, the number of GPUs, and what is assumed about a layout that is not given."""
     sizes, chosen = {name: given[name] for name in SIZES}, None
@@ -127,7 +136,7 @@ def _layout(
         raise InputError(text, parameter="ep")
     is_free = not any(sizes.values()) and not engine_step(service.engine).divides_layers
     if choose and service.count > 1 and is_free:
-        chosen = choose(service, given["batch"])
+        chosen = choose(service, given["batch"], speed)
     mesh = chosen.mesh if chosen else service.mesh_of(sizes)
     count = number or mesh.ranks
     check_layout(service.architecture, service.card, mesh, count)

@@ -299,8 +299,12 @@ class Latency(NotebookDisplay):
         known = {name: getattr(self, name) for name in names}
         if self.refusal:  # a batch that does not run has no times
             known |= dict.fromkeys(names[:6])
+        running, used = self.workload.batch * self.fits, self.model.mesh.ranks
+        rate = None if self.mode == PREFILL else known["tokens_per_s"]
         return {
-            **known, "reason": self.refusal,
+            **known, "reason": self.refusal, "gpus": self.count, "gpus_used": used,
+            "requests_running": running, "requests_waiting": self.workload.batch - running,
+            "output_tokens_per_s": rate, "output_tokens_per_s_gpu": rate and rate / used,
             "bytes_moved": round(self.total.moved),
             "flops": round(self.total.flops),
             "parts": [

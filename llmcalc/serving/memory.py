@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,13 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NamedTuple, changed, remembered
 from ..data import tables
+from ..engines.settings import divided_experts
 from ..inputs.gguf_names import FILE_FORMAT
 from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
 from .start.pool import CachePool
 from .start.start import Start
+from .start.usual_layout import starts
 from .step.step import StepModel
 
 if TYPE_CHECKING:
@@ -72,12 +74,16 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
-    if divides_layers or service.excess:  # buffers are those of the length that the engine is started with
+    if (
+        divides_layers or service.excess or not (service.command or service.too_long)
+    ):  # buffers are those of the length that the engine is started with
         settings = {"max_model_len": ceil(service.requests.longest), **settings}
 
     def compute() -> EngineMemory:
         try:
             found = _start(deployment, mesh.ranks, settings)
+            if found.most_sequences < found.settings["max_num_seqs"] and "max_num_seqs" not in own:
+                found = _start(deployment, mesh.ranks, {**settings, "max_num_seqs": found.most_sequences})
         except InputError:
             if own or "engine_version" in service.given:  # a setting may be wrong
                 raise
@@ -107,23 +113,30 @@ def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     return found if found and found.starts and found.placement else None
 
 
-def usual_start(service: Service) -> Start | None:
-    """Return how an engine starts for the longest request where no layout is given, or None if that is not known."""
-    return _longest_start(service, service.count, service.formats["weights"])
+def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start | None:
+    """Return how an engine starts for the longest request on the first usual layout on which this is enough, or None
+    if that is not known.
+    """
+    return _longest_start(service, service.count, service.formats["weights"], is_enough)
 
 
-def _longest_start(service: Service, count: int, weights: str | None) -> Start | None:
+def _longest_start(
+    service: Service, count: int, weights: str | None, is_enough: Callable[[Start], bool] = starts
+) -> Start | None:
     """Return how an engine starts on ``count`` GPUs for the longest request, or None if that is not known."""
     own = {"weights": weights, "cache": service.formats["cache"], "max_model_len": ceil(service.requests.longest)}
+    own |= _beside_layout(service.given)
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
-        return _start(service.deployment, count, own | _beside_layout(service.given)) if service.deployment else None
+        return _start(service.deployment, count, own, is_enough) if service.deployment else None
     return None
 
 
-def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
+def _start(
+    deployment: Deployment, count: int, settings: Mapping[str, Any], is_enough: Callable[[Start], bool] = starts
+) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}
-    return deployment.on(changed(deployment.gpus, count=count), own).start()
+    return deployment.on(changed(deployment.gpus, count=count), own).start(is_enough)
 
 
 def _beside_layout(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,9 +162,7 @@ def engine_layout(mesh: Mesh, rule: Mapping[str, Any]) -> dict[str, Any]:
         found |= {"tp": mesh.tp * mesh.dp, "attention_dp": True}
     if mesh.pp > 1:
         found["pp"] = mesh.pp
-    if mesh.ep > 1 and "expert_parallel" in read:
-        found["expert_parallel"] = True
-    return found
+    return found | (divided_experts(rule["flags"], mesh.ep) if mesh.ep > 1 else {})
 
 
 def engine_title(name: str) -> str:

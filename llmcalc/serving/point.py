@@ -210,7 +210,8 @@ class Point:
         first, times = self.prefill, self.times
         return {
             **{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.replicas,
-            "gpus": self.used, **{name: self.formats.get(name) for name in ("weights", "cache")},
+            "gpus": self.used, "output_tokens_per_s": self.tokens_per_s_gpu * self.used,
+            **{name: self.formats.get(name) for name in ("weights", "cache")},
             "prefill": first and {
                 **{name: getattr(first.mesh, name) for name in ("tp", "dp", "ep")}, "replicas": first.replicas,
                 "busy": times.busy, "wait_s": times.wait_s, "transfer_s": times.transfer_s,

@@ -219,7 +219,7 @@ def load_times(time: ServingTime, concurrency: Any, osl: float, replicas: int = 
     """
     decoding = (osl - 1) * time.step.seconds / time.accepted * time.requests_per_s / (time.n_batches * time.decoding)
     return LoadTimes(
-        concurrency, time.batch, (time.capacity >= 1) & (time.waiting <= 0), time.tpot_s, time.ttft_s,
+        concurrency, time.batch, time.fits & (time.waiting <= 0), time.tpot_s, time.ttft_s,
         time.requests_per_s * replicas, namespace(decoding).clip(1 - decoding, 0.0, 1.0),
         decode_power(time.step, table("serving_power")), time.step.seconds,
     )  # fmt: skip

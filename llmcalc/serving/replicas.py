@@ -126,11 +126,13 @@ class Replica:
         if start is None or words is None or not states_all(start):
             return None
         settings, change = start.settings, dict[str, Any]()
-        if not start.request_fits or start.max_model_len < longest:
-            rounded = LENGTH_STEP * ceil(longest / LENGTH_STEP)
-            change["max_model_len"] = min(rounded, start.deployment.limit.allowed or rounded)
-        if (most := start.most_states) and settings["max_num_seqs"] > most.low:
-            change["max_num_seqs"] = max(int(most.low), ceil(batch))
+        if start.max_model_len == ceil(longest):
+            usual = start.deployment.with_default_length().start()
+            if usual.request_fits and usual.pool == start.pool:
+                start = usual
+            else:
+                rounded = LENGTH_STEP * ceil(longest / LENGTH_STEP)
+                change["max_model_len"] = min(rounded, start.deployment.limit.allowed or rounded)
         if replicas > 1:
             change["dp"] = replicas
             batch *= replicas if settings.get("divides_sequences") else 1

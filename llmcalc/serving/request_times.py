@@ -136,6 +136,7 @@ class ServingTime:
         class_ttft_s: time to the first token of each class of requests.
         shared_bytes: bytes of the keys and values on a rank that a request shares with the others.
         n_batches: number of batches of which ``batch`` and ``capacity`` are one.
+        stage_batches: number of those that share the memory of a rank, as each is in another pipeline stage.
         recomputed: tokens that preempted requests compute again, per request.
         decoding: those of the running requests whose tokens a step decodes. The others are prefilled.
     """
@@ -152,8 +153,14 @@ class ServingTime:
     class_ttft_s: Number = 0
     shared_bytes: Number = 0
     n_batches: int = 1
+    stage_batches: int = 1
     recomputed: Number = 0.0
     decoding: Number = 1.0
+
+    @property
+    def fits(self) -> Any:
+        """Whether a rank has memory for a request."""
+        return self.capacity * self.stage_batches >= 1
 
     def of_replicas(self, count: int) -> ServingTime:
         """Return the times of several replicas, each of which has these requests."""
@@ -209,11 +216,11 @@ def serving_time(
     wanted = load.concurrency / groups
     xp = namespace(isl, osl, wanted)
     room = request_room(model, load, pool or plain_pool(model, cache_space(model)))
-    capacity, shared = room.capacity + 0 * load.concurrency, room.shared
-    allowed = xp.where(capacity > 0, xp.maximum(capacity, 1.0), inf)
+    capacity, shared = room.capacity / model.stage_batches + 0 * load.concurrency, room.shared
+    allowed = xp.where(capacity > 0, xp.maximum(capacity, 1 / model.stage_batches), inf)
     most = xp.minimum(wanted, load.most)
     batch = xp.minimum(most, allowed)
-    recomputed = room.recomputed(model, load, most)
+    recomputed = room.recomputed(model, load, most * model.stage_batches)
     new = xp.maximum(isl - load.cached, 1)
     tokens, accepted = xp.maximum(mean(osl) - 1, 1), speculation.accepted if speculation else 1
     verified = speculation.verified if speculation else 1
@@ -260,7 +267,7 @@ def serving_time(
         batch=batch, capacity=capacity, waiting=wanted - batch, tpot_s=tpot, prefill_s=mean(own),
         ttft_s=mean(ttft), requests_per_s=groups * batch / period, step=alone,
         accepted=accepted, class_ttft_s=ttft, shared_bytes=shared, n_batches=groups,
-        recomputed=recomputed, decoding=decoding,
+        stage_batches=model.stage_batches, recomputed=recomputed, decoding=decoding,
     )  # fmt: skip
     return found if load.shares is None else _without_classes(found, load)
 
@@ -315,7 +322,7 @@ def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
         xp.maximum(pool.bytes_of(load.isl + part * load.osl) - shared, 1.0) for part in (0.0, 0.5, 1.0)
     ))  # fmt: skip
     largest, once = (size.full, shared) if load.shares is None else (size.full.max(), xp.max(shared))
-    rest = xp.maximum(pool.space / model.stage_batches - once, 0.0)
+    rest = xp.maximum(pool.space - once, 0.0)
     held = load.mean_decoding(reserved_bytes(model.engine.admission, size, load.osl))
     capacity = xp.minimum(xp.where(rest >= largest, rest / held, rest / largest), pool.most)
     means = RequestBytes(*map(load.mean_decoding, size))
@@ -324,7 +331,9 @@ def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
 
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
     """Return times without the axis of classes."""
-    names = (field.name for field in fields(time) if field.name not in ("step", "class_ttft_s", "n_batches"))
+    names = (
+        field.name for field in fields(time) if field.name not in ("step", "class_ttft_s", "n_batches", "stage_batches")
+    )
     own = {name: load.without_classes(getattr(time, name)) for name in names}
     return changed(time, **own, step=time.step.each(load.without_classes))
 

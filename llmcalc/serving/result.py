@@ -25,6 +25,10 @@ from .start.start import Start
 from .stated import stated
 from .step.step_models import engine_step
 
+SPEEDS = (
+    "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "tokens_per_s_user",
+    "usd_per_million_output", "usd_per_million",
+)  # fmt: skip
 LISTED = 64  # classes of requests
 
 
@@ -87,7 +91,7 @@ class ServingResult(ServiceResult):
     @property
     def ttft(self) -> Interval | None:
         """Interval of the time to the first token, or None if the engine refuses or requests wait for memory."""
-        return self.point.ttft if self.time.capacity >= 1 and self.time.waiting <= 0 and not self.is_refused else None
+        return self.point.ttft if self.time.fits and self.time.waiting <= 0 and not self.is_refused else None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -137,7 +141,7 @@ class ServingResult(ServiceResult):
     @property
     def fits(self) -> bool:
         """Whether the engine starts, one request fits, and requests of this length are allowed."""
-        return bool(self.time.capacity >= 1) and not self.too_long and self.starts
+        return bool(self.time.fits) and not self.too_long and self.starts
 
     @property
     def is_refused(self) -> bool:
@@ -154,7 +158,7 @@ class ServingResult(ServiceResult):
     @property
     def running(self) -> int:
         """Requests that run at once, over all data-parallel ranks."""
-        return 0 if self.is_refused else int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9)
+        return int(min(self.time.batch, self.time.capacity) * self.time.n_batches + 1e-9) if self.fits else 0
 
     @property
     def held_tokens(self) -> float:
@@ -274,24 +278,30 @@ class ServingResult(ServiceResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
+        rate_of_gpu = self.tokens_per_s_gpu if self.fits else 0.0
+        counts = {
+            "gpus_used": self.point.used, "requests_running": self.running,
+            "requests_waiting": self.load.concurrency - self.running,
+            "output_tokens_per_s": rate_of_gpu * self.point.used, "output_tokens_per_s_gpu": rate_of_gpu,
+            "tokens_per_s_gpu": rate_of_gpu,
+        }  # fmt: skip
         mesh = {**{name: getattr(self.mesh, name) for name in SIZES}, "replicas": self.point.replicas}
         names_of_time = ("capacity", "waiting", "requests_per_s", "batch")
         capacity, waiting, rate, batch = (float(getattr(self.time, name)) for name in names_of_time)
+        if not self.fits:
+            waiting, rate, batch = float(self.load.concurrency), 0.0, 0.0
         if self.is_refused:
-            capacity, waiting, rate, batch = 0.0, float(self.load.concurrency), 0.0, 0.0
+            capacity = 0.0
         time = {"capacity": capacity, "waiting": waiting, "requests_per_s": rate, "requests_per_rank": batch}
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,
             "max_num_batched_tokens": self.load.chunk,
-            **self.attributes(
-                "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "fits", "max_model_len",
-                "running", "all_run", "tokens_per_s_user", "tokens_per_s_gpu", "usd_per_million_output",
-                "usd_per_million",
-            ), **time,
+            **self.attributes(*SPEEDS, "fits", "max_model_len", "running", "all_run"),
+            **({} if self.fits else dict.fromkeys(SPEEDS)), **counts, **time,
             "reason": "" if self.fits else self.summary,
             "requests": requests_dict(self), "speculation": speculation_dict(self),
-            "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts],
+            "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts * self.fits],
             "usd_per_hour": [self.price.low, self.price.high] if self.price else None,
             "width_reasons": list(self.reasons), "kernels": dict(self.kernels), "evidence": self.evidence,
             "money": self.money.to_dict() if self.money else None,
@@ -333,6 +343,6 @@ def speculation_dict(result: ServingResult) -> dict[str, Any] | None:
         "draft": own.title, "drafted_tokens": own.drafted, "verified_tokens": own.speculation.verified,
         "acceptance_length": own.accepted, "acceptance_range": own.accepted_range, "source": own.source or None,
         "break_even_length": result.break_even_length, "speedup": result.speedup,
-        "tpot_without_s": float(result.plain.tpot_s) if result.plain and result.tpot else None,
-        "tpot_range_s": [float(fast.tpot_s), float(slow.tpot_s)] if slow and fast else None,
+        "tpot_without_s": float(result.plain.tpot_s) if result.plain and result.tpot and result.fits else None,
+        "tpot_range_s": [float(fast.tpot_s), float(slow.tpot_s)] if slow and fast and result.fits else None,
     }  # fmt: skip

@@ -33,7 +33,7 @@ def stated(service: Service, change: Mapping[str, Any]) -> dict[str, Any]:
         if inside.keys() & set(SIZES):
             tp, pp, dp, ep = (inside.pop(name, None) or service.asked.get(name) or 1 for name in SIZES)
             mesh = Mesh(tp=tp, pp=pp, dp=dp, ep=ep, etp=tp * dp // ep)
-            off = {"expert_parallel": False, "attention_dp": False}
+            off = {"expert_parallel": False, "attention_dp": False, "ep": None}
             inside |= off | engine_layout(mesh, tables("engines")[service.engine])
         line = changed_words(pasted.words, service.engine, inside)
     return {**beside, "command": line} if inside else beside

@@ -79,7 +79,7 @@ def under_load(
             slow, fast = (time_of(steps, replica.speculation.with_accepted(each)) for each in drafting.accepted_range)
             tpot, accepted_times = with_acceptance(tpot, time.tpot_s, slow.tpot_s, fast.tpot_s), (slow, fast)
     placed = None
-    if time.capacity < 1 and not any(service.given.get(name) for name in PLACED):
+    if not time.fits and not any(service.given.get(name) for name in PLACED):
         placed = placed_on_host(service, steps)
     return ServingResult(
         Point(service, Placement(replica, layout.replicas), times, tpot, ttft), load._replace(concurrency=concurrency),
@@ -115,7 +115,7 @@ def _notes(service: Service, layout: ServingLayout, replica: Replica, load: Load
         yield f"{share:.0%} of the memory is used, with {other:g} GB beside weights and KV cache"
     if not time.capacity:
         yield "times assume that the weights fit"
-    if time.capacity >= 1 and time.waiting > 0:
+    if time.fits and time.waiting > 0:
         yield "requests wait for others to end, so that the time to the first token depends on the queue"
     if time.recomputed >= NOTED * service.requests.mean("osl"):
         text = "requests are preempted if the KV cache is full, and compute"

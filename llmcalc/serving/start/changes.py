@@ -10,7 +10,7 @@ from ...core.errors import InputError
 from ...core.record import NOTHING
 from ...data import tables
 from ...engines.hardware import refuses_dtype
-from ...engines.settings import LENGTH, smaller_format, states_all
+from ...engines.settings import LENGTH, divided_experts, smaller_format, states_all
 from ...estimate.hardware import NODE, usual_counts
 from ...fitting.advice import Change, Settings, advice, first_enough, tried
 from .llama_cpp_fit import longest_context, placements
@@ -81,10 +81,10 @@ def _candidates(result: Start) -> Iterator[Settings]:
 def _of_engine(result: Start) -> Iterator[Settings]:
     settings, told = result.settings, result.architecture.inputs
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
-        yield {"expert_parallel": True}
+        yield divided_experts(result.profile.flags, settings.get("tp", 1) * settings.get("dp", 1))
         yield from _fewer_gpus(result)
-    if (most := result.most_states) and 1 <= most.low < settings["max_num_seqs"]:
-        yield {"max_num_seqs": int(most.low)}
+    if result.most_sequences < settings["max_num_seqs"]:
+        yield {"max_num_seqs": result.most_sequences}
     longest = min(result.longest_in(0), result.deployment.limit.allowed or result.longest_in(0))
     if longest >= FEWEST:
         yield {LENGTH: _rounded(longest)}

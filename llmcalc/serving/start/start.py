@@ -209,6 +209,12 @@ class Start(NotebookDisplay):
         has_states = any(group.kind == STATE for group in self.groups.groups)
         return self.blocks if is_limited and has_states else None
 
+    @property
+    def most_sequences(self) -> int:
+        """Most sequences that the settings allow, or for which there are recurrent states if the engine needs them."""
+        own, most = int(self.settings["max_num_seqs"]), self.most_states
+        return min(own, int(most.low)) if most and most.low >= 1 else own
+
     def _holds_longest(self, case: int) -> bool:
         if not self.settings["needs_whole_request"]:
             return self.tokens[case] >= 1
@@ -379,7 +385,7 @@ class Start(NotebookDisplay):
             "gpu_memory": memory.total, "budget": memory.budget,
             "extras": {name: size.to_dict() for name, size in memory.extras},
             **{name: estimate.to_dict() for name, estimate in estimates.items()},
-            "requests": self.pool.requests(self.max_model_len),
+            "requests": self.pool.requests(self.max_model_len), "gpus_used": self.ranks,
             "max_model_len": self.max_model_len, "longest": self.longest, "request_blocks": self.request_blocks,
             "block_bytes": round(self.groups.block_bytes),
             "groups": [

@@ -15,6 +15,7 @@ from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
+from ...engines.settings import divided_experts
 from ...estimate.hardware import NODE, parts_of_node
 from ...fitting.layouts import divisors
 from ...fitting.memory import serving_stages
@@ -29,8 +30,8 @@ Sizes = dict[str, Any]  # of a layout
 
 
 def starts(found: Start) -> bool:
-    """Return whether the engine starts, which is enough unless more is asked."""
-    return found.starts
+    """Return whether the engine starts and holds its longest request, which is enough unless more is asked."""
+    return found.starts and bool(found.pool.requests(found.max_model_len) >= 1)
 
 
 def start_on_usual_layout(
@@ -88,8 +89,9 @@ def layouts_of(deployment: Deployment, size: int) -> Iterator[Sizes]:
             if tp > node or pp > architecture.main.n_layers or ("dp" in sizes and not has_replicas):
                 continue
             yield sizes
-            if has_experts and size > 1:
-                yield {**sizes, "expert_parallel": True}
+            experts = divided_experts(deployment.profile.flags, size // pp)
+            if has_experts and size > 1 and experts:
+                yield {**sizes, **experts}
 
 
 def has_room(deployment: Deployment, sizes: Sizes) -> bool:
