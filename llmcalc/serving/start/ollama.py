@@ -10,6 +10,7 @@ from ...core.errors import DescriptionError, InputError
 from ...core.setting import SCALES, read_integer
 from ...data import tables
 from ...engines.lengths import known_length
+from ...engines.settings import setting_flags
 from ...importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
 from ...inputs.gguf_names import GGUF_ENGINE, published_format
 from .models import load_served
@@ -54,7 +55,7 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     words = found.words(context, length, requests)
     if settings.get("cache"):
         settings = {**settings, "cache_v": settings["cache"]}  # a variable sets both
-    flags = {name: flag for flag, name in reversed(tables("engines")["llama.cpp"]["flags"]["read"].items())}
+    flags = setting_flags(tables("engines")[GGUF_ENGINE]["flags"])
     for name, value in settings.items():
         if value is not None and name not in flags:
             raise InputError("cannot be combined with a Modelfile", parameter=name, hint="set it in the Modelfile")
