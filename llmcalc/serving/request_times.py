@@ -64,7 +64,7 @@ from .admission import RequestBytes, excess_probability, recomputed_tokens, rese
 from .factors import Factors
 from .start.cache import CacheLayer, cache_layers
 from .start.pool import CachePool, pool_of_layers
-from .step.draft_steps import Speculation, drafted_step
+from .step.draft_steps import Speculation, decode_step
 from .step.step import StepModel, step_values
 
 
@@ -234,12 +234,10 @@ def serving_time(
     together = prefills_together(others / tokens * mean(chunks), limit / mean(chunk))
     prefill = step_values(together, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
     keys = isl + osl / 2
+    batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
 
     def step(keys: Number, prefill: Any = None) -> StepTime:
-        if speculation:
-            return drafted_step(model, speculation, decoding, keys, prefill)
-        batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
-        return model.step(step_values(decoding, 1.0, keys), prefill, scheduled=True, batches=batches)
+        return decode_step(model, speculation, decoding, keys, prefill, batches)
 
     alone = step(keys)
     if load.shares is None:
