@@ -183,14 +183,11 @@ def _state(result: StateSize) -> Node:
 
 def _weights(result: InferenceMemory) -> Node:
     """Return a tree of weight bytes by component and format. Values are rounded so that the total is preserved."""
-    groups: dict[str, dict[str, list[int]]] = {}
-    for entry in result.stored:
-        sizes = groups.setdefault(entry.component, {}).setdefault(entry.format.name, [0, 0])
-        sizes[0], sizes[1] = sizes[0] + entry.elements, sizes[1] + entry.bits
     children, bits = [], 0
-    for name, formats in groups.items():
+    for name, entries in group_by(result.stored, lambda entry: entry.component).items():
         leaves = []
-        for chosen, (elements, own) in formats.items():
+        for chosen, same in group_by(entries, lambda entry: entry.format.name).items():
+            elements, own = sum(entry.elements for entry in same), sum(entry.bits for entry in same)
             size = -(-(bits + own) // BITS_A_BYTE) - -(-bits // BITS_A_BYTE)
             bits += own
             texts = "n_params·n_bits / 8", f"{elements}·{own / elements:.6g} / {BITS_A_BYTE}"

@@ -116,14 +116,11 @@ def table_of(
     return Table(title, columns(*cells), [tuple(cell(item) for cell in own) for item in items], total)
 
 
-def parts_table(
-    title: str, sizes: Mapping[str, int], whole: float = 0, name: str = "part", unit: str = "bytes: bytes",
-    share: str = "share",
-) -> Table:  # fmt: skip
-    """Build a table of named sizes, such as bytes, with their shares of the whole, which is their total by default."""
-    whole = whole or sum(sizes.values()) or 1
-    rows = [(name, size, size / whole) for name, size in (*sizes.items(), ("total", sum(sizes.values())))]
-    return Table(title, columns(f"{name}: name", unit, f"{share}: share"), rows[:-1], rows[-1])
+def parts_table(title: str, sizes: Mapping[str, int], name: str = "part", unit: str = "bytes: bytes") -> Table:
+    """Build a table of named sizes, such as bytes, with their shares of the total."""
+    total = sum(sizes.values())
+    rows = [(part, size, size / (total or 1)) for part, size in (*sizes.items(), ("total", total))]
+    return Table(title, columns(f"{name}: name", unit, "share: share"), rows[:-1], rows[-1])
 
 
 def summary_table(facts: Iterable[Fact], title: str = "", whole: float = 0) -> Table:

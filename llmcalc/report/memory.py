@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ..calc.memory.pipeline import ParallelMemory
 from ..calc.memory.timeline import Moment
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
+from ..core.amount import group_by, summed
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
@@ -138,19 +138,16 @@ def weights_line(result: InferenceMemory) -> str:
     """Return a line such as ``weights: mxfp4 experts, bf16 rest, as published``, or nothing for requested formats."""
     if not result.published:
         return ""
-    parts: dict[str, set[str]] = {}
-    for entry in sorted(result.stored, key=lambda entry: -entry.bits):
-        parts.setdefault(entry.format.name, set()).add(entry.component)
+    parts = group_by(sorted(result.stored, key=lambda entry: -entry.bits), lambda entry: entry.format.name)
     *quantised, rest = parts
-    words = [f"{name} {'experts' if parts[name] == {'routed experts'} else 'matrices'}" for name in quantised]
+    is_of_experts = {name: {entry.component for entry in own} == {"routed experts"} for name, own in parts.items()}
+    words = [f"{name} {'experts' if is_of_experts[name] else 'matrices'}" for name in quantised]
     return f"weights: {', '.join([*words, f'{rest} rest' if words else rest])}, as published"
 
 
 def _weights(result: InferenceMemory) -> Table:
-    elements, bits = Counter[tuple[str, str]](), Counter[tuple[str, str]]()  # by component and format
-    for entry in result.stored:
-        elements[entry.component, entry.format.name] += entry.elements
-        bits[entry.component, entry.format.name] += entry.bits
+    named = [((entry.component, entry.format.name), entry) for entry in result.stored]
+    elements, bits = (summed((name, getattr(entry, size)) for name, entry in named) for size in ("elements", "bits"))
     rows = [
         (*name, elements[name], -(-size // 8), size / (elements[name] or 1), size / 8 / result.weights)
         for name, size in sorted(bits.items(), key=lambda item: -item[1])
@@ -158,7 +155,7 @@ def _weights(result: InferenceMemory) -> Table:
     heads = columns(
         "component: name", "format: name", "elements: count 3", "bytes: bytes", "bits each: number", "share: share"
     )
-    whole = elements.total()
+    whole = sum(elements.values())
     return Table("weights", heads, rows, ("total", "", whole, result.weights, 8 * result.weights / (whole or 1), 1.0))
 
 

@@ -103,7 +103,7 @@ class Observed(np.ndarray[Any, Any]):
 
     def _run(self, function: Any, inputs: Any, options: Any, counted: Any) -> Any:
         """Return the watched result of a function of plain arrays, which counts unless it only moves elements."""
-        observer = self.observer or _observer_of(inputs)
+        observer: Any = self.observer  # every array of this class is watched
         plain = tuple(map(_plain, inputs))
         output = function(*plain, **options)
         if counted not in MOVES:
@@ -115,12 +115,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Observed):
         return value.view(np.ndarray)
     return type(value)(map(_plain, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _observer_of(inputs: Any) -> Observer:
-    """Return the observer of the first watched array among the inputs, searching nested lists."""
-    for value in inputs:
-        inner = _observer_of(value) if isinstance(value, (list, tuple)) else getattr(value, "observer", None)
-        if inner is not None:
-            return inner
-    return None  # type: ignore[return-value]

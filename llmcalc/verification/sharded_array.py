@@ -137,16 +137,16 @@ class ShardedArray(NDArrayOperatorsMixin):
             if self.splits.get(inner) == self.splits[axis]
         }
 
-    def with_parts(self, parts: Parts, shape: Sequence[int], splits: Splits, is_weight: bool = False) -> ShardedArray:
+    def with_parts(self, parts: Parts, shape: Sequence[int], splits: Splits) -> ShardedArray:
         """Return an array with other parts and the same partial sums."""
-        return ShardedArray(self.ranks, parts, shape, splits, self.partial, is_weight and self.is_weight, self.owners)
+        return ShardedArray(self.ranks, parts, shape, splits, self.partial, self.is_weight, self.owners)
 
     # ------------------------------------------------------------------ placement
 
     def narrowed(self, splits: Splits) -> ShardedArray:
         """Return an array in which each rank keeps only its share of the dimensions in ``splits``."""
         both = {**self.splits, **splits}
-        return self.with_parts([self.local(rank, both) for rank in range(len(self.parts))], self.shape, both, True)
+        return self.with_parts([self.local(rank, both) for rank in range(len(self.parts))], self.shape, both)
 
     def local(self, rank: int, splits: Splits) -> Array:
         """Return the local array of a rank, divided further along the dimensions in ``splits``."""
@@ -193,7 +193,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         if self.copied:
             times = [self.shape[dim] if dim in self.copied else 1 for dim in range(self.ndim)]
             parts = [np.tile(part, times) for part in parts]
-        return self.with_parts(parts, self.shape, splits, True)
+        return self.with_parts(parts, self.shape, splits)
 
     def gather(self, axes: Iterable[str]) -> ShardedArray:
         """Replace dimensions that the given axes divide by whole ones, in place."""
@@ -328,7 +328,7 @@ class ShardedArray(NDArrayOperatorsMixin):
         """Apply a function that copies or moves elements and treats divided dimensions element by element."""
         shape, to = images(function, self.shape)
         splits = {axis: to[dim] for axis, dim in self.splits.items()}
-        found = self.with_parts([function(part) for part in self.parts], shape, splits, True)
+        found = self.with_parts([function(part) for part in self.parts], shape, splits)
         found.owners = {axis: function(owner) for axis, owner in self.owners.items()}
         found.is_moved = True
         return found
@@ -359,7 +359,7 @@ class ShardedArray(NDArrayOperatorsMixin):
                 remaining //= size
                 splits[axis] = new[to]
         local = [n // prod(self.ranks.sizes[a] for a in splits if splits[a] == at) for at, n in enumerate(wanted)]
-        found = self.with_parts([part.reshape(local) for part in self.parts], wanted, splits, True)
+        found = self.with_parts([part.reshape(local) for part in self.parts], wanted, splits)
         found.owners = {axis: owner.reshape(wanted) for axis, owner in self.owners.items()}
         found.is_moved = True
         return found

@@ -45,7 +45,7 @@ class ShardedWeights:
     def without_values(self) -> dict[str, ShardedArray]:
         """Return the weights as arrays of NaN, which no layer can use before it has gathered them."""
         return {
-            name: each.with_parts([np.full_like(part, np.nan) for part in each.parts], each.shape, each.splits, True)
+            name: each.with_parts([np.full_like(part, np.nan) for part in each.parts], each.shape, each.splits)
             for name, each in self.weights.items()
         }
 
@@ -57,7 +57,7 @@ class ShardedWeights:
         if key not in self._gathered:
             stored: Any = variable.value
             parts = self._whole_parts(name) if self.is_stored else stored.parts
-            value = stored.with_parts(parts, stored.shape, stored.splits, True)
+            value = stored.with_parts(parts, stored.shape, stored.splits)
             result = gradients.Result(value, [gradients.Pullback(lambda gradient: gradient)])
             self._gathered[key] = variable.tape.record(result, (variable,))
         return self._gathered[key]
@@ -99,7 +99,7 @@ class ShardedWeights:
         shards = [shard - step for shard, step in zip(self._shards[name], steps, strict=True)]
         if axes and not self.is_stored:
             self.ranks.count(ALL_GATHER, axes, own.parts[0].size, "dp")
-        return own.with_parts(self._joined(shards, axes, own.parts[0].shape), own.shape, own.splits, True)
+        return own.with_parts(self._joined(shards, axes, own.parts[0].shape), own.shape, own.splits)
 
     def _replicas(self, name: str) -> list[str]:
         """Return the mesh axes along which ranks have the same weight and different tokens."""

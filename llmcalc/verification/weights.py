@@ -15,7 +15,7 @@ from math import prod
 from typing import Any
 
 from ..calc.params import Params, params
-from ..checkpoint.headers import Headers, TensorInfo
+from ..checkpoint.headers import Headers, TensorInfo, sums
 from ..checkpoint.layouts import BUFFERS
 from ..checkpoint.published_weights import ExpectedTensor, expected_tensors, layout_candidates
 from ..checkpoint.quantisation.method import Quantisation
@@ -109,8 +109,8 @@ class Comparison:
     def bytes_by_part(self) -> Iterator[Group]:
         """Yield the sizes of the headers, the padding, the tensors of each data type, and any unexplained bytes."""
         yield from outside_tensors(self.headers)
-        for name, sums in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
-            yield Group(f"tensors in {name}", *sums)
+        for name, sizes in sorted(self.headers.by_type().items(), key=lambda item: -item[1][2]):
+            yield Group(f"tensors in {name}", *sizes)
         unexplained = sum(file.unexplained_bytes for file in self.headers.files)
         if unexplained:
             yield Group("unexplained", 0, 0, unexplained)
@@ -285,10 +285,7 @@ def _additional(
             kind = next(kinds, NOT_TEXT if counted.architecture.inputs.get("language_part") else "")
         groups[kind].append(tensor)
     extra = groups.pop("", [])
-    return tuple(
-        Group(kind, len(own), sum(tensor.elements for tensor in own), sum(tensor.size_bytes for tensor in own))
-        for kind, own in groups.items()
-    ), extra
+    return tuple(Group(kind, *sums(own)) for kind, own in groups.items()), extra
 
 
 def title(comparison: Comparison) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
-from math import ceil
 from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import record
 
-MOST_INTERPOLATED = 6  # numbers of a search before the range is halved
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)"
 _UNITS = {
@@ -61,37 +60,20 @@ def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: in
     low, step = first, 1
     while low + step <= limit and fits(low + step):
         low, step = low + step, step * 2
-    high = min(low + step, limit + 1)  # does not fit, or is beyond the limit
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+    others = range(low + 1, min(low + step, limit + 1))  # the end does not fit, or is beyond the limit
+    return low + bisect_left(others, True, key=lambda number: not fits(number))
 
 
 def smallest_fitting(headroom: Callable[[int], int], limit: int) -> int | None:
     """Return the smallest number from 1 to ``limit`` whose headroom is not negative, or None. Headroom must increase.
 
-    What is divided among n GPUs leaves a headroom of about a - b / n, so that few interpolated numbers suffice.
+    What is divided among n GPUs leaves a headroom of about a - b / n, which times n is linear.
 
     >>> smallest_fitting(lambda n: n * n - 1000, 100), smallest_fitting(lambda n: -1, 9)
     (32, None)
     """
-    low, high = 1, limit
-    below, above = headroom(low), headroom(high)
-    if below >= 0 or above < 0:
-        return low if below >= 0 else None
-    tried = 0
-    while high - low > 1:
-        inverse = 1 / low + (1 / high - 1 / low) * below / (below - above)
-        middle = ceil(1 / inverse) if tried < MOST_INTERPOLATED else (low + high) // 2
-        middle = min(max(middle, low + 1), high - 1)
-        found = headroom(middle)
-        tried += 1
-        if found < 0:
-            low, below = middle, found
-        else:
-            high, above = middle, found
-    return high
+    found = largest_within(lambda number: number * headroom(number), -1, limit) + 1
+    return found if found <= limit else None
 
 
 def largest_within(needed: Callable[[int], int], available: int, limit: int, first: int = 1) -> int:

@@ -142,10 +142,6 @@ class InferenceMemory(StepResult):
         """Total size of weights, state and peak activations in bytes."""
         return self.weights + self.state + self.transient
 
-    def resized(self, seq: int) -> InferenceMemory:
-        """Return the memory for sequences of another length."""
-        return changed(self, workload=changed(self.workload, seq=seq), state_size=self.state_size.resized(seq))
-
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         own = self.attributes("peak", "weights", "state", "activations", "phase", "weights_by_component")

@@ -15,6 +15,7 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from ...core.amount import group_by
 from ...core.errors import DescriptionError, short_repr
 from ...core.record import NamedTuple
 from ...schema.plain_data import changed_errors
@@ -97,11 +98,12 @@ class Headers:
 
     def by_type(self) -> dict[str, tuple[int, int, int]]:
         """Tensor, element and byte counts by type."""
-        sums: dict[str, tuple[int, int, int]] = {}
-        for tensor in self:
-            count, elements, size = sums.get(tensor.type, (0, 0, 0))
-            sums[tensor.type] = (count + 1, elements + tensor.elements, size + tensor.size_bytes)
-        return sums
+        return {kind: sums(same) for kind, same in group_by(self, lambda tensor: tensor.type).items()}
+
+
+def sums(tensors: list[TensorInfo]) -> tuple[int, int, int]:
+    """Return the numbers of tensors, elements and bytes."""
+    return len(tensors), sum(tensor.elements for tensor in tensors), sum(tensor.size_bytes for tensor in tensors)
 
 
 def padding_bytes(tensors: Iterable[TensorInfo], data: int, alignment: int = 1) -> int:

@@ -75,10 +75,6 @@ class Config(ConfigKeys):
         """Return a layer of width ``d_model`` with fields from ``keys`` (see ``fields_of``) and ``changes``."""
         return kind(**{"d_model": self.d_model, **self.fields_of(kind, keys), **changes})
 
-    def is_tied(self, default: bool = True) -> bool:
-        """Return whether the head is tied to the token embedding."""
-        return self.flag("tie_word_embeddings", default)
-
     def rmsnorm(self, key: str = "rms_norm_eps", *, width: int | None = None, unit_offset: bool = False) -> Norm:
         """Return an RMSNorm with a weight."""
         return Norm(width or self.d_model, "rmsnorm", eps=self.number(key) or 1e-6, unit_offset=unit_offset)
@@ -252,7 +248,7 @@ class Config(ConfigKeys):
 
     def lm_head(self, *, tied: bool | None = None, width: int | None = None, **fields: Any) -> Head:
         """Return the language-model head. If ``tied`` is None, the config decides whether the head is tied."""
-        tied = self.is_tied() if tied is None else tied
+        tied = self.flag("tie_word_embeddings", True) if tied is None else tied
         return Head(self.vocab, width or self.d_model, share=TOKENS if tied else None, **fields)
 
     def layer_types(self, default: Sequence[str], key: str = "layer_types", count: int | None = None) -> list[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ....core.architecture import Architecture, Block, Named, Run, Stack
 from ....core.layer import Layer
 from ....layers import Attention, Embedding, Head, Linear, Mlp
 from ..config import Config
-from ..rules import group_runs, postnorm_block, prenorm_block, repeat_block, runs_of
+from ..rules import postnorm_block, prenorm_block, repeat_block, runs_of
 from .bert import bert_mlp, embedding_share, embeddings, pooler, tied_head, transform
 
 KINDS = ("full_attention", "sliding_attention")
@@ -49,10 +48,8 @@ def _modernbert(config: Config, headed: bool, *, causal: bool, window: int | Non
         head = Head(config.vocab, config.d_model, embedding_share(config), bias=config.flag("decoder_bias"))
         outputs += [Named("transform", dense), Named("transform_norm", norm), Named("head", head)]
     config.ignore("classifier_activation classifier_bias decoder_bias")
-    architecture = _encoder(config, (_token(config), Named("norm", norm)), runs, outputs)
-    if not causal:
-        return architecture
-    return replace(architecture, stacks=(replace(architecture.stacks[0], name="decoder", role="decoder"),))
+    role = "decoder" if causal else "encoder"
+    return _encoder(config, (_token(config), Named("norm", norm)), runs, outputs, role)
 
 
 def _without_first_norm(block: Block) -> Block:
@@ -78,9 +75,11 @@ def _has_head(config: Config) -> bool:
     return config.head_kind("mlm", "none") == "mlm"
 
 
-def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
+def _encoder(
+    config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named], role: str = "encoder"
+) -> Architecture:
     config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings clf_pooling")
-    return Architecture(config.model_type, (Stack("encoder", config.d_model, inputs, runs, tuple(outputs), "encoder"),))
+    return Architecture(config.model_type, (Stack(role, config.d_model, inputs, runs, tuple(outputs), role),))
 
 
 def eurobert(config: Config) -> Architecture:
@@ -100,9 +99,10 @@ def ultrabert(config: Config) -> Architecture:
     default = _older_ultrabert(config) or [KINDS[bool((index + 1) % 3)] for index in range(config.n_layers)]
     order = config.layer_types(default)
     kinds = {kind: _attention(config, kind, config.size("sliding_window") + 1) for kind in KINDS}
-    blocks = {kind: prenorm_block(kind, norm, attention=layer, mlp=mlp) for kind, layer in kinds.items()}
-    for kind in order:
-        _select_attention(kinds, kind, config)
+
+    def block(kind: str) -> Block:
+        return prenorm_block(kind, norm, attention=_select_attention(kinds, kind, config), mlp=mlp)
+
     outputs = [Named("norm", norm)]
     narrow = config.size("prediction_head_size")
     if _has_head(config):
@@ -110,7 +110,7 @@ def ultrabert(config: Config) -> Architecture:
             outputs.append(Named(name, Linear(*sizes, bias=False, activation="gelu_tanh", positions="logits")))
         outputs.append(Named("head", Head(config.vocab, config.d_model, embedding_share(config))))
     config.ignore("classifier_pooling")
-    return _encoder(config, (_token(config),), group_runs(blocks[kind] for kind in order), outputs)
+    return _encoder(config, (_token(config),), runs_of(order, block), outputs)
 
 
 def _older_ultrabert(config: Config) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ....core.architecture import Architecture, Block, Named
+from ....core.architecture import Architecture, Block, Named, Run
 from ....core.layer import Layer
 from ....layers import Attention, Gate, Latent, Moe, Norm, Routing, Scale
 from ....layers.parts.output_norm import OutputNorm
@@ -18,7 +18,7 @@ _PLACES = {"full_attention": "global", "sliding_attention": "local"}
 
 def muse_spark(config: Config) -> Architecture:
     """Read a Muse Spark config with gated attention, latent-space experts and weighted residual sums."""
-    width, layers = config.d_model, config.n_layers
+    layers = config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
     bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
@@ -38,10 +38,14 @@ def muse_spark(config: Config) -> Architecture:
         attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
         return _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
 
-    runs = runs_of(zip(kinds, map(bool, bases), config.mlp_types(0), strict=False), build)
+    return _muse(config, runs_of(zip(kinds, map(bool, bases), config.mlp_types(0), strict=False), build))
+
+
+def _muse(config: Config, runs: tuple[Run, ...]) -> Architecture:
+    """Return a model that normalises its embeddings and bounds its logits."""
     scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
     head, norm = config.lm_head(input_scale=scale, softcap=cap), config.rmsnorm()
-    inputs = (Named("embedding_norm", Norm(width, scale=False, eps=norm.eps)),)
+    inputs = (Named("embedding_norm", Norm(config.d_model, scale=False, eps=norm.eps)),)
     return causal_lm(config, runs, norm, head=head, inputs=inputs)
 
 
@@ -67,7 +71,7 @@ def _spark_experts(config: Config) -> Moe:
 
 def muse_glimmer(config: Config) -> Architecture:
     """Read a Muse Glimmer text config."""
-    width, layers = config.d_model, config.n_layers
+    layers = config.n_layers
     before, behind = (config.rmsnorm(key, unit_offset=True) for key in ("rms_norm_eps", "post_norm_eps"))
     mlp = sublayer("mlp", config.gated_mlp(activation="hidden_activation"), pre=before, post=behind)
     blocks = {
@@ -77,10 +81,7 @@ def muse_glimmer(config: Config) -> Architecture:
     pattern = ["sliding_attention" if (layers - 1 - index) % PERIOD else "full_attention" for index in range(layers)]
     types = config.layer_types(pattern)
     order = [_PLACES.get(kind, kind) + how for kind, how in zip(types, _position_suffixes(config, layers), strict=True)]
-    scale, cap = config.number("output_multiplier", 1.0) or 1.0, config.number("final_logit_softcapping")
-    norm, head = config.rmsnorm(), config.lm_head(input_scale=scale, softcap=cap)
-    inputs = (Named("embedding_norm", Norm(width, "rmsnorm", scale=False, eps=norm.eps)),)
-    return causal_lm(config, runs_by_type(blocks, order), norm, head=head, inputs=inputs)
+    return _muse(config, runs_by_type(blocks, order))
 
 
 def _attention(config: Config) -> dict[str, Attention]:

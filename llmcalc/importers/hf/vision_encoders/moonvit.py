@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....core.architecture import Named, Stack
+from ....core.architecture import Block, Named, Stack
 from ....layers import Attention, Embedding, Mlp, Norm, Patch, Rope
 from ..config import BIASED, Config
 from ..rules import repeat_block
@@ -23,13 +23,18 @@ def moonvit(config: Config) -> Stack:
     attention = Attention(width, heads, causal=False, rope=Rope(grid="other"), **BIASED)
     act = config.activation() if config.get("hidden_act") else "gelu_tanh"
     block = attention_mlp(attention, Mlp(width, d_ff, act, bias=True), norm)
+    return _stack(config, norm, block, prefix, initial, has_bias=True)
+
+
+def _stack(config: Config, norm: Norm, block: Block, prefix: str, initial: str, *, has_bias: bool) -> Stack:
+    """Return the encoder with these blocks. ``prefix`` and ``initial`` begin the names of keys."""
     rows, columns = config.size(f"{initial}pos_emb_height"), config.size(f"{initial}pos_emb_width")
     inputs = named(
-        patch=Patch(CHANNELS, config.size("patch_size"), width),
-        position=Embedding(rows * columns, width, table="position", columns=columns),
+        patch=Patch(CHANNELS, config.size("patch_size"), norm.d_model, bias=has_bias),
+        position=Embedding(rows * columns, norm.d_model, table="position", columns=columns),
     )
     runs = repeat_block(block, config.size(f"{prefix}num_hidden_layers"))
-    return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
+    return Stack("vision", norm.d_model, tuple(inputs), runs, (Named("norm", norm),), "tower")
 
 
 # published config of a MoonViT-V2; temporal positions are computed, and patches are pooled over time
@@ -57,10 +62,4 @@ def moonvit_v2(config: Config) -> Stack:
         raise config.size_error(text)
     attention = Attention(width, heads, d_head=projected // heads, causal=False, rope=Rope())
     block = attention_mlp(attention, Mlp(width, config.size("vt_intermediate_size"), "gelu_tanh"), norm)
-    rows, columns = config.size("init_pos_emb_height"), config.size("init_pos_emb_width")
-    inputs = named(
-        patch=Patch(CHANNELS, config.size("patch_size"), width, bias=False),
-        position=Embedding(rows * columns, width, table="position", columns=columns),
-    )
-    runs = repeat_block(block, config.size("vt_num_hidden_layers"))
-    return Stack("vision", width, tuple(inputs), runs, (Named("norm", norm),), "tower")
+    return _stack(config, norm, block, "vt_", "init_", has_bias=False)

@@ -12,7 +12,7 @@ from ....layers.parts.qk_norm import QkNorm
 from ..config import BIASED, Config, Fields
 from ..encoders import find_encoder
 from ..rules import repeat_block, runs_by_type
-from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle, with_prefix
+from .parts import CHANNELS, EPS, attention_mlp, grid, pooling_head, rectangle, square_side, with_prefix
 
 FULL, WINDOWED = "full_attention", "window_attention"
 PERIOD = 4  # by default, every fourth layer and the last one have full attention
@@ -77,7 +77,7 @@ def read(config: Config, merge: int = 1) -> Stack:
     fields = _fields(config)
     for pair in fields.older.split():
         config.read_legacy(*pair.split(":"))
-    config.ignore(f"{fields.ignored} rope_parameters rope_theta initializer_range")
+    config.ignore(fields.ignored)
     norm, prefix = _norm(config, fields), fields.prefix
     inputs = [Named("patch", _patch(config, fields, config.d_model))] if fields.patches else []
     inputs += [Named("class", Embedding(prefix, config.d_model, table="other", use="prefix"))] if prefix else []
@@ -146,7 +146,7 @@ def _norm(config: Config, fields: Transformer) -> Norm:
 
 
 def _patch(config: Config, fields: Transformer, width: int) -> Linear | Patch:
-    known, side = config.known_keys(), config.size("patch_size")
+    known, side = config.known_keys(), square_side(config)
     channels = next((config.size(key) for key in ("num_channels", "in_channels") if key in known), CHANNELS)
     if fields.patches == "flat":
         frames = config.size("patch_temporal") if "patch_temporal" in known else 1

@@ -9,7 +9,7 @@ from ....importers.hf.composite_models import IGNORED, Part, encoder_stacks, tex
 from ....importers.hf.config import Config
 from ....importers.hf.projectors import Link, layernorm, vector
 from ....importers.hf.rules import causal_lm, repeat_block, sublayer
-from ....importers.hf.vision_encoders.clip_siglip import siglip
+from ....importers.hf.vision_encoders import transformer
 from ....importers.hf.vision_encoders.parts import named, two_linears
 from ....layers import Linear
 from ..audio_encoders.conformers import phi4_projector
@@ -40,7 +40,7 @@ def phi4_vision(config: Config) -> Stack:
     """Build the SigLIP variant used in Phi-4-multimodal."""
     config.override("vision_use_head", True)
     config.ignore("crop_size feature_layer")
-    return siglip(config)
+    return transformer.read(config)
 
 
 def _phi4_vision(link: Link) -> list[Named]:

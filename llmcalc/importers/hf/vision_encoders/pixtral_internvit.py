@@ -1,4 +1,4 @@
-"""The CLIP, SigLIP, Pixtral and InternViT vision encoders."""
+"""The Pixtral and InternViT vision encoders."""
 
 from __future__ import annotations
 
@@ -6,37 +6,19 @@ from dataclasses import replace
 
 from ....core.architecture import Named, Stack
 from ....layers import Attention, Embedding, Norm, Rope, SequenceRows
-from ..config import BIASED, Config, Fields
+from ..config import Config, Fields
 from .parts import (
     CLASS_TOKEN,
     attention_mlp,
     encoder_stack,
-    grid,
     layernorm,
     patches,
     plain_block,
-    pooling_head,
     rectangle,
     rope_theta,
 )
 
 PIXTRAL_EPS = 1e-5
-
-
-def clip(config: Config) -> Stack:
-    """Read a CLIP config with a class token, a patch embedding without a bias, and norms around the blocks."""
-    norm, act = layernorm(config, CLASS_TOKEN), config.activation()
-    inputs = patches(config, bias=False, prefix=CLASS_TOKEN, rows=grid(config) + CLASS_TOKEN)
-    block = plain_block(config, norm, act, CLASS_TOKEN, **BIASED)
-    return encoder_stack(config, (*inputs, Named("pre_norm", norm)), block, norm)
-
-
-def siglip(config: Config) -> Stack:
-    """Read a SigLIP config without a class token. The pooling head is stored but not used by language models."""
-    norm = layernorm(config)
-    block = plain_block(config, norm, config.activation(), None, **BIASED)
-    found = encoder_stack(config, patches(config, bias=True, rows=grid(config)), block, norm)
-    return replace(found, outputs=(*found.outputs, *(pooling_head(config) if config.flag("vision_use_head") else ())))
 
 
 def pixtral(config: Config) -> Stack:
