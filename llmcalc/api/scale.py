@@ -12,8 +12,8 @@ from ..core.setting import check_values, known_choice, read_lengths, read_texts
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import COUNTS
 from ..estimate.scaling.query import Plan
+from ..inputs.defaults import ALL
 from ..inputs.models import Source
-from ..inputs.scaling_laws import ALL
 from ..inputs.training_settings import LAW_SEQ, PARAMETERS
 
 

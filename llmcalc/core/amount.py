@@ -71,9 +71,9 @@ class Scaled(int):
         return _recorded(cls, -(-of * times // ranks), of=of, times=times, ranks=ranks)
 
 
-def summed(sizes: Iterable[tuple[Key, int]]) -> dict[Key, int]:
+def summed(sizes: Iterable[tuple[Key, Item]]) -> dict[Key, Item]:
     """Return the sum of the sizes with each key, in the order of the first ones."""
-    found = Counter[Key]()
+    found: Any = Counter()
     for key, size in sizes:
         found[key] += size
     return dict(found)

@@ -15,7 +15,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from operator import itemgetter
 
 from .type_names import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
@@ -24,6 +24,7 @@ Class = TypeVar("Class", bound=type)
 Record = TypeVar("Record")
 Value = TypeVar("Value")
 OF_LAYERS = "_of_layers"  # prefix of the names of remembered values that depend on one layer, not on its owner
+NOTHING: Mapping[str, Any] = {}  # shared default, never changed
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 
 

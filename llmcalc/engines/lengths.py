@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, spelled
-from ..core.record import NamedTuple, remembered
+from ..core.record import NOTHING, NamedTuple, remembered
 from ..core.workload import positions
 from ..data import table, tables
 from ..schema.model_names import release
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 POSITIONS = "max_position_embeddings"
 ASSUMED_LENGTH = 2048  # tokens (vLLM: config/model.py, _get_and_verify_max_len)
 USUAL, OF_GGUF = "vllm", "llama.cpp"
-NOTHING: Mapping[str, Any] = {}
 
 
 def served_length(architecture: Architecture, engine: str | None = None, config: Mapping[str, Any] = NOTHING) -> int:

@@ -251,11 +251,8 @@ def _explicit(result: Start) -> dict[str, Any]:
 
 def _without(words: list[str], flag: str, table: Mapping[str, Any]) -> list[str]:
     """Return the words without a flag, its short forms and its value."""
-    names = {
-        flag,
-        flag.replace("-", "_").replace("__", "--", 1),
-        *(s for s, f in table.get("short", {}).items() if f == flag),
-    }
+    short = [other for other, own in table.get("short", {}).items() if own == flag]
+    names = {flag, flag.replace("-", "_").replace("__", "--", 1), *short}
     found, rest = [], iter(words)
     for word in rest:
         if word.partition("=")[0] not in names:

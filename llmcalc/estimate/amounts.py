@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from ..core.errors import InputError, short_repr
-from ..core.setting import AMOUNT, Setting
+from ..core.setting import AMOUNT, LARGEST, Setting
 
-LARGEST = 1e40  # upper limit of every input and result
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
 PF_DAY = 864 * 10**17  # 10^15 FLOP/s for a day of 86,400 seconds
 SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24

@@ -11,6 +11,7 @@ UNITS = {"GB": 10**9, "GiB": 2**30}
 MIB, GBIT = 2**20, 10**9 / 8  # bytes
 SYSTEM_BYTES = 2 * 2**30  # of unified memory, for the operating system and other programs: assumed
 NODE = 8  # accelerators in a node, if the data do not say otherwise
+TRAY = 4  # accelerators by which part of a large node grows
 
 
 def usual_counts(node: int, most: int) -> list[int]:
@@ -20,6 +21,15 @@ def usual_counts(node: int, most: int) -> list[int]:
     [1, 2, 4, 8, 16, 24]
     """
     return sorted({*[1 << power for power in range(min(node, most).bit_length())], *range(node, most + 1, node)})
+
+
+def parts_of_node(node: int) -> list[int]:
+    """Return the numbers of accelerators that parts of a node have.
+
+    >>> parts_of_node(18)
+    [1, 2, 3, 4, 5, 6, 7, 8, 12, 16]
+    """
+    return [*range(1, min(node, NODE)), *range(NODE, node, TRAY)]
 
 
 def more_counts(node: int, count: int, times: int) -> list[int]:

@@ -32,6 +32,10 @@ class Price(NamedTuple):
         """Return the cost range in US dollars for the given accelerator-hours."""
         return hours.low * self.low, hours.high * self.high
 
+    def within(self, hours: float, width: float) -> tuple[float, float]:
+        """Return the cost range of accelerator-hours that may be fewer or more by the factor ``width``."""
+        return hours * self.low / width, hours * self.high * width
+
 
 def price_quotes(accelerator: Accelerator) -> list[Quote]:
     """Return the quoted on-demand prices, or the spot prices if no others are known.

@@ -22,12 +22,12 @@ from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import ENGINES
 from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings
-from .question import Question, Settings
+from .question import Question
 from .solution import OFFLOADS, Solution
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
-    from .advice import Change
+    from .advice import Change, Settings
 
 MOST_COUNT = 10**6
 GIB = 2**30

@@ -11,11 +11,11 @@ from ..core.architecture import Architecture
 from ..core.record import record
 from ..engines.hardware import is_reachable
 from ..estimate.hardware import Accelerator, more_counts
+from .advice import Settings
 from .check import check_fit, layout_of
 from .solution import Candidate
 
 MOST_TIMES = 8  # as many GPUs, for which a file is read
-Settings = dict[str, Any]
 
 
 @record

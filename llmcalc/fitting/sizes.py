@@ -12,13 +12,12 @@ from ..core.description.compiled import CompiledFunction
 from ..core.errors import SizeError
 from ..core.record import changed
 from ..core.workload import positions
-from ..estimate.hardware import NODE
+from ..estimate.hardware import NODE, parts_of_node
 from .check import check_fit, layout_of
 from .memory import serving_stages
 
 MOST_GPUS, MOST_SERVING_GPUS = 2**14, 128
 MOST_CHECKED = 10  # sizes that are checked before tracing takes less time
-TRAY = 4  # GPUs by which part of a large node grows
 
 
 def solve_size(
@@ -108,8 +107,7 @@ def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dic
     (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
     least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
     node = budget.get("node", NODE)
-    of_node = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
-    for count in (*of_node, *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
+    for count in (*parts_of_node(node), *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
         if count < least:
             continue
         with suppress(SizeError):  # no layout of this number of GPUs

@@ -39,6 +39,11 @@ class Gpus:
     memory_bytes: int | None
     count: int | None
 
+    @property
+    def usable_bytes(self) -> int:
+        """Memory of one GPU that programs can allocate, or 0 without a GPU."""
+        return self.memory_bytes or (self.accelerator.usable_bytes if self.accelerator else 0)
+
 
 @lru_cache(maxsize=1)
 def accelerators() -> dict[str, Accelerator]:
@@ -216,6 +221,16 @@ def read_gpus(text: str, count: int | None = None) -> Gpus:
     if count is not None and count < 1:
         raise SizeError(f"the GPU count must be at least 1, not {count}", parameter="gpu")
     return changed(found, count=count)
+
+
+def named_gpus(
+    gpu: object, text: str = "the time depends on the GPU, not only on its memory", hint: str = "{gpu=h100:4}"
+) -> tuple[Accelerator, int | None]:
+    """Return the accelerator and the number of GPUs, or raise an error with ``text`` if they have no name."""
+    found = read_gpus(gpu) if isinstance(gpu, str) else None
+    if found is None or found.accelerator is None:
+        raise InputError(text, parameter="gpu", hint=f"use a name such as {hint}")
+    return found.accelerator, found.count
 
 
 def _read(text: str) -> Gpus:

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.weight_formats import RequestedFormats, StoredTensors
+from ..calc.memory.weight_formats import StoredTensors
 from ..calc.sharding import Mesh
 from ..core.amount import Sum
 from ..core.architecture import Architecture, Stack
 from ..core.errors import InputError
-from ..core.record import changed, record, remembered
+from ..core.record import NOTHING, changed, record, remembered
 from ..core.workload import Workload
 from .number_formats import number_format, weight_formats
 
 if TYPE_CHECKING:
     from ..calc.images.rule import ImageRule, ImageSize
 
-NOTHING: Mapping[str, Any] = {}
 ENCODER = "image encoder"
 
 
@@ -55,33 +54,25 @@ class Encoder:
 
     def memory(self, images: Iterable[ImageSize], dtype: str = "bf16", tp: int = 1) -> EncoderMemory:
         """Return what the encoder needs on one rank to read all images in one step, in bytes."""
-        sizes, width = tuple(images), number_format(dtype).bits // BITS_A_BYTE
-        grids = Counter(grid for size in sizes for grid in size.grids)
+        sizes = tuple(images)
         with suppress(InputError):  # the heads cannot be divided by the ranks
-            return self._memory(sizes, grids, width, dtype, Mesh(tp=tp))
-        return self._memory(sizes, grids, width, dtype, Mesh())
+            return self._memory(sizes, dtype, Mesh(tp=tp))
+        return self._memory(sizes, dtype, Mesh())
 
-    def _memory(
-        self, sizes: tuple[ImageSize, ...], grids: Counter[tuple[int, int]], width: int, dtype: str, mesh: Mesh
-    ) -> EncoderMemory:
-        formats = weight_formats(dtype, number_format(dtype), (), ())
-        weights, activations = self._run(1, 1, formats, width, dtype, mesh)[0], 0
-        for (rows, columns), count in grids.items():
-            activations += self._run(count, rows * columns, formats, width, dtype, mesh)[1]
-        embeddings = sum(size.embeddings for size in sizes)
+    def _memory(self, sizes: tuple[ImageSize, ...], dtype: str, mesh: Mesh) -> EncoderMemory:
+        grids = Counter(grid for size in sizes for grid in size.grids)
+        runs = [self._run(count, rows * columns, dtype, mesh) for (rows, columns), count in grids.items()]
+        weights, width = self._run(1, 1, dtype, mesh).weights, number_format(dtype).bits // BITS_A_BYTE
         return EncoderMemory(
-            0 if self.is_counted else weights, activations, sum(size.values for size in sizes) * width,
-            embeddings * self.d_model * width,
+            0 if self.is_counted else weights, sum(run.transient for run in runs),
+            sum(size.values for size in sizes) * width, sum(size.embeddings for size in sizes) * self.d_model * width,
         )  # fmt: skip
 
-    def _run(
-        self, n_pictures: int, patches: int, formats: RequestedFormats, width: int, dtype: str, mesh: Mesh
-    ) -> tuple[int, int]:
-        """Return the bytes of the weights and the peak of live activations."""
-        workload = Workload(batch=n_pictures, seq=1, patches=patches, logits="last")
-        none = state(self.architecture, seq=1, dtype=dtype)
-        found = inference_memory(self.architecture, workload, formats, none, width, mesh, Steps())
-        return found.weights, found.transient
+    def _run(self, n_pictures: int, patches: int, dtype: str, mesh: Mesh) -> InferenceMemory:
+        """Return the memory of a run over pictures with this number of patches."""
+        workload, form = Workload(batch=n_pictures, seq=1, patches=patches, logits="last"), number_format(dtype)
+        formats, none = weight_formats(dtype, form), state(self.architecture, seq=1, dtype=dtype)
+        return inference_memory(self.architecture, workload, formats, none, form.bits // BITS_A_BYTE, mesh, Steps())
 
 
 @record

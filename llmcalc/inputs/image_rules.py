@@ -8,12 +8,11 @@ from typing import Any
 
 from ..calc.images.rule import ImageRule
 from ..core.errors import InputError
-from ..core.record import fields
+from ..core.record import NOTHING, fields
 from ..data import table
 from ..schema.config_files import read_config
 
 PROCESSOR = "preprocessor_config.json"
-NOTHING: Mapping[str, Any] = {}
 
 
 def find_image_rule(config: Mapping[str, Any], processor: Mapping[str, Any] = NOTHING) -> ImageRule | None:

@@ -77,11 +77,9 @@ class Measurements:
     @property
     def count(self) -> int:
         """Number of measurements or cases."""
-        return (
-            len({(row.case.rpartition(", ")[0], row.measured) for row in self.rows})
-            if self.bounds
-            else (len(self.rows) or self.cases)
-        )
+        if self.bounds:
+            return len({(row.case.rpartition(", ")[0], row.measured) for row in self.rows})
+        return len(self.rows) or self.cases
 
     @property
     def errors(self) -> list[float]:

@@ -100,13 +100,8 @@ def _load(source: Any, reading: Reading) -> Architecture:
         from ..importers.weights import describe_remote
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
-    is_folder = source in (os.curdir, os.pardir)
-    if (
-        is_folder
-        or "/" in source
-        or os.sep in source
-        or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS))
-    ):
+    is_path = source in (os.curdir, os.pardir) or "/" in source or os.sep in source
+    if is_path or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS)):
         return _from_path(source, reading)
     from ..schema.preset import load_preset
 
@@ -115,23 +110,16 @@ def _load(source: Any, reading: Reading) -> Architecture:
     except UnknownNameError as error:
         if error.name != source:
             raise
-        if _is_folder(source):
+        if os.path.isdir(source):
             hint = f"use ./{source} for the folder of this name"
             raise DescriptionError(f"unknown model {short_repr(source)}", hint=hint) from None
         if (stored := _named(source, reading)) is None:
             raise
         return stored
-    if _is_folder(source) and os.path.isfile(os.path.join(source, "config.json")):
+    if os.path.isdir(source) and os.path.isfile(os.path.join(source, "config.json")):
         note = f"{source} is a preset here; ./{source} is the model in the folder of this name"
         return changed(found, notes=(note, *found.notes))
     return found
-
-
-def _is_folder(name: str) -> bool:
-    try:
-        return os.path.isdir(name)
-    except ValueError:  # a NUL
-        return False
 
 
 def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture:

@@ -107,11 +107,8 @@ def weight_formats(name: str, base: Format, only: Iterable[str] = (), keep: Iter
     chosen, kept = tuple(map(_component, only)), tuple(map(_component, keep))
     both = [part for part in chosen if part in kept]
     if both:
-        raise InputError(
-            f"{both[0]!r} cannot be both quantised and kept unquantised",
-            parameter="keep",
-            hint="list it in either {only} or {keep}",
-        )
+        text, hint = f"{both[0]!r} cannot be both quantised and kept unquantised", "list it in either {only} or {keep}"
+        raise InputError(text, parameter="keep", hint=hint)
     found = mixture_name(name)
     mixture = mixtures()[found] if found else None
     usual: tuple[str, ...] = UNQUANTISED if mixture is None else MIXTURE_KEPT

@@ -8,12 +8,12 @@ from functools import lru_cache
 from ..core.errors import UnknownNameError
 from ..data import tables
 from ..estimate.scaling.law import EXPERT_FORMS, Conditions, Law, read_law
+from .defaults import ALL
 
 USUAL_LAWS = (
     "hoffmann-1", "hoffmann-2", "hoffmann-3", "besiroglu", "muennighoff", "deepseek", "llama3", "porian", "kaplan",
 )  # fmt: skip
 EXPERT_LAWS = ("ludziejewski", "krajewski", "abnar", "clark")
-ALL = "all"
 COMMON_NAMES = {"hoffmann": ("chinchilla",)}  # of laws, by the first word of their names
 
 

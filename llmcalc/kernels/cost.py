@@ -106,11 +106,17 @@ class StepTime(NamedTuple):
         """Time of the step."""
         return self.kernels + sum(self.collectives.values()) + self.launches + self.engine
 
-    def averaged(self, mean: Callable[[Number], Number]) -> StepTime:
-        """Return the mean of steps whose times are arrays. Single operations are left out."""
-        components = {name: Cost(*map(mean, cost)) for name, cost in self.components.items()}
-        collectives = {name: mean(seconds) for name, seconds in self.collectives.items()}
-        launches, engine = mean(self.launches), mean(self.engine)
+    def each(self, function: Callable[..., Number], *others: StepTime) -> StepTime:
+        """Return a function of each number of steps, such as their mean. Single operations are left out."""
+        components = {
+            name: Cost(*map(function, cost, *(other.components[name] for other in others)))
+            for name, cost in self.components.items()
+        }
+        collectives = {
+            name: function(seconds, *(other.collectives[name] for other in others))
+            for name, seconds in self.collectives.items()
+        }
+        launches, engine = map(function, *((step.launches, step.engine) for step in (self, *others)))
         return StepTime(components, collectives, launches, engine, self.efficiencies)
 
     @property

@@ -13,8 +13,9 @@ from ..calc.collectives import Collective
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..core.arrays import Number, namespace
 from ..core.form import Form
-from .kernels import MICRO, Coefficients, Device
+from .kernels import Coefficients, Device
 from .step_operations import PREFILL
+from .tiles import MICRO
 
 if TYPE_CHECKING:
     from ..serving.step.step import StepModel, Values

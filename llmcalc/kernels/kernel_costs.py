@@ -103,9 +103,7 @@ class KernelCosts:
     def gemm(self, operation: Gemm, rows: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of a product with ``rows`` rows."""
         own, n, k, batch = self.operands(operation), operation.columns, operation.inner, operation.batch
-        xp, is_executed = namespace(rows), rows > 0
-        if is_executed is False:
-            return NO_COST, False
+        xp = namespace(rows)
         moved = weight_bytes + rows * batch * (k * own.activation_bytes + n * ACTIVATION_BYTES)
         seconds = kernels.gemm(
             xp.maximum(rows, 1e-6), n, k, weight_bytes, self.device, own.peak, self.coefficients("gemm", own.kernel),
@@ -113,13 +111,11 @@ class KernelCosts:
         )  # fmt: skip
         flops = 2.0 * rows * n * k * batch
         seconds = self.computing(self.reading(seconds, rows, moved, own), flops, own)
-        return self.executed(seconds, moved, flops, own.peak, is_executed)
+        return self.executed(seconds, moved, flops, own.peak, rows > 0)
 
     def grouped(self, operation: GroupedGemm, tokens: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of the experts on the rank that receives the most tokens."""
         xp, is_executed = namespace(tokens), tokens > 0
-        if is_executed is False:
-            return NO_COST, False
         own, mesh = self.operands(operation), self.mesh
         # the ranks of a group have the tokens of as many data-parallel ranks
         shared = max(mesh.dp * mesh.ep * mesh.expert_tp // (mesh.dp * mesh.tp), 1)
@@ -172,12 +168,9 @@ class KernelCosts:
 
     def elementwise(self, _: Elementwise, elements: Number, weight_bytes: float) -> tuple[Cost, Any]:
         """Return the cost of a kernel that reads and writes a number of elements of activations."""
-        is_executed = elements > 0
-        if is_executed is False:
-            return NO_COST, False
         moved = elements * ACTIVATION_BYTES + weight_bytes
         seconds = kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
-        return self.executed(seconds, moved, 0.0, inf, is_executed)
+        return self.executed(seconds, moved, 0.0, inf, elements > 0)
 
     def attention(
         self, operation: Attention, phase: str, values: Values, verified: int, has_prefill: bool = False
@@ -192,44 +185,37 @@ class KernelCosts:
         tokens = pairs / xp.maximum(queries, 1)  # keys of a query
         one = {**values, "q": 1}  # new token, which does not change the patches of an image encoder
         longest = xp.maximum(operation.pairs(**one) / xp.maximum(operation.queries(**one), 1), 1)
-        if phase == DECODE and operation.is_latent:
+        decoded, cache_bytes = sequences * queries, self.cache_bytes
+        prefilled = xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest
+        own = form.key_heads, form.key_width, form.value_width, self.device
+        if phase == DECODE and form.is_latent:
             seconds = kernels.latent_attention_decode(
-                sequences * queries, tokens, heads, form.value_width, form.key_width - form.value_width,
-                self.device, peak, self.coefficients("latent_attention_decode", self.cache_name),
-                cache_bytes=self.cache_bytes,
+                decoded, tokens, heads, form.value_width, form.key_width - form.value_width, self.device, peak,
+                self.coefficients("latent_attention_decode", self.cache_name), cache_bytes=cache_bytes,
             )  # fmt: skip
         elif self.is_in_triton and (form.has_sinks or form.key_width > WIDEST_HEAD) and not form.is_latent:
-            own = form.key_heads, form.key_width, form.value_width, self.device
             if phase == DECODE:
+                found = self.coefficients("unified_attention_decode", "fp8")
                 seconds = unified_attention_decode(
-                    sequences * queries, tokens, heads, *own, self.coefficients("unified_attention_decode", "fp8"),
-                    cache_bytes=self.cache_bytes, mixed=has_prefill,
-                )  # fmt: skip
+                    decoded, tokens, heads, *own, found, cache_bytes=cache_bytes, mixed=has_prefill
+                )
             else:
-                seconds = unified_attention_prefill(
-                    xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, heads, *own,
-                    self.coefficients("unified_attention_prefill", "fp8"), cache_bytes=self.cache_bytes,
-                )  # fmt: skip
-        elif phase == DECODE and has_prefill and self.separates_heads(operation):
+                found = self.coefficients("unified_attention_prefill", "fp8")
+                seconds = unified_attention_prefill(*prefilled, heads, *own, found, cache_bytes=cache_bytes)
+        elif phase == DECODE and has_prefill and self.separates_heads(form):
+            found = self.coefficients("attention_decode", self.cache_name)
+            rate = self.coefficients("attention_prefill", "bf16")["compute"]
             seconds = mixed_attention_decode(
-                sequences * queries, tokens, form.heads, form.key_heads, form.key_width, form.value_width, self.device,
-                peak, self.coefficients("attention_decode", self.cache_name),
-                self.coefficients("attention_prefill", "bf16")["compute"], cache_bytes=self.cache_bytes,
-            )  # fmt: skip
+                decoded, tokens, form.heads, *own, peak, found, rate, cache_bytes=cache_bytes
+            )
         elif phase == DECODE:
-            seconds = kernels.attention_decode(
-                sequences * queries, tokens, heads, form.key_heads, form.key_width, form.value_width, self.device, peak,
-                self.coefficients("attention_decode", self.cache_name), cache_bytes=self.cache_bytes,
-            )  # fmt: skip
+            found = self.coefficients("attention_decode", self.cache_name)
+            seconds = kernels.attention_decode(decoded, tokens, heads, *own, peak, found, cache_bytes=cache_bytes)
         else:
-            kind = "latent_attention_prefill" if form.is_expanded else "attention_prefill"
-            seconds = kernels.attention_prefill(
-                xp.maximum(sequences, 1e-9), xp.maximum(queries, 1), pairs, longest, heads, form.key_heads,
-                form.key_width, form.value_width, self.device, peak, self.coefficients(kind, "bf16"),
-                cache_bytes=self.cache_bytes,
-            )  # fmt: skip
+            found = self.coefficients("latent_attention_prefill" if form.is_expanded else "attention_prefill", "bf16")
+            seconds = kernels.attention_prefill(*prefilled, heads, *own, peak, found, cache_bytes=cache_bytes)
         moved = sequences * (
-            longest * form.key_elements * self.cache_bytes
+            longest * form.key_elements * cache_bytes
             + queries * heads * (form.key_width + form.value_width) * ACTIVATION_BYTES
         )
         share = self.reading_share("") if phase == DECODE else None

@@ -18,11 +18,10 @@ from math import inf
 
 from ..core.arrays import Number, namespace
 from ..core.record import changed, record
-from .tiles import K_STEP, fastest_tiles, fewest_waves
+from .tiles import K_STEP, MICRO, NANO, fastest_tiles, fewest_waves
 
 Coefficients = Mapping[str, float]
 
-MICRO, NANO = 1e-6, 1e-9
 QUERY_TILE = 128  # queries of a tile of attention
 KEY_TILE = 256  # cached keys that one multiprocessor reads at least
 OVERLAP = 3.0  # norm in which reading and computing add up at least, where an engine chooses the kernel

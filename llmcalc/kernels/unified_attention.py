@@ -12,7 +12,8 @@ Source: vllm-project/vllm, vllm/attention/ops/triton_unified_attention.py.
 from __future__ import annotations
 
 from ..core.arrays import Number, namespace
-from .kernels import MICRO, SIXTEEN_BIT, Coefficients, Device, prefill_bytes, rate
+from .kernels import SIXTEEN_BIT, Coefficients, Device, prefill_bytes, rate
+from .tiles import MICRO
 
 ROWS = 16  # of a program, at least
 TILE = 32  # keys of a tile

@@ -13,8 +13,8 @@ from ..estimate.hardware import SYSTEM_BYTES
 from ..inputs.serving_settings import SERVE
 from ..serving.start.layout_error import LayoutError
 from ..serving.start.llama_cpp_fit import MARGIN
-from ..serving.start.memory import STATIC
-from ..serving.start.start import LAYOUT, MIB, Start
+from ..serving.start.memory import MIB, STATIC
+from ..serving.start.start import LAYOUT, Start
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values

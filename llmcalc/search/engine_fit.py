@@ -13,15 +13,15 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, spelled
-from ..core.record import NamedTuple, changed, fields, record, remembered
+from ..core.record import NOTHING, NamedTuple, changed, fields, record, remembered
 from ..engines.hardware import check_engine, default_engine, is_reachable, reads
 from ..engines.served_models import unserved
 from ..estimate.hardware import NODE
-from ..fitting.advice import Change
+from ..fitting.advice import Change, Settings
 from ..fitting.check import check_fit
 from ..fitting.fit import FitResult, answer
 from ..fitting.layouts import Layout
-from ..fitting.question import Question, Settings
+from ..fitting.question import Question
 from ..fitting.sizes import MOST_SERVING_GPUS
 from ..fitting.solution import OFFLOADS, Candidate
 from ..inputs.gpus import Gpus
@@ -34,7 +34,6 @@ from ..serving.start.start import Start
 from ..serving.start.usual_layout import has_room, layouts_of, start_on_usual_layout, usual_layouts, usual_sizes
 
 NONE = "none"
-NOTHING: Mapping[str, Any] = {}
 RANKS = ("dp", "tp", "pp")
 LAYOUT = (*RANKS, "ep")
 # settings of ``fit`` that an engine has, by its names

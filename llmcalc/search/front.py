@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from ..core.amount import group_by
 from ..core.record import record
 from ..serving.point import Placement, Point, point_at
 from ..serving.points import LoadTimes, excess, unbeaten
@@ -43,26 +44,24 @@ class ServingFront(SpaceResult):
 
 def find_front(space: Space) -> ServingFront:
     """Return the front of all layouts."""
-    steps = front_steps(space)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: ServingFront = end.value
-            return found
+    return _front_of(space, [*space.times()])
 
 
 def front_steps(space: Space) -> Generator[int, None, ServingFront]:
     """Return the front of all layouts. Yield the number of layouts tried so far between pieces of work."""
-    tried, osl, limits = list[Times](), space.requests.mean("osl"), space.limits
+    tried = list[Times]()
     for times in space.steps():
         tried += [times] if times else []
         yield len(tried)
+    return _front_of(space, tried)
+
+
+def _front_of(space: Space, tried: list[Times]) -> ServingFront:
+    osl, limits = space.requests.mean("osl"), space.limits
     chosen = list(_front(tried, limits, osl))
-    groups: dict[str, list[Times]] = {}
-    for times in tried:
-        groups.setdefault(_group(times), []).append(times)
-    fronts = {name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in groups.items()}
+    fronts = {
+        name: tuple(pair for *_, pair in _front(own, limits, osl)) for name, own in group_by(tried, _group).items()
+    }
     return ServingFront(
         space, space.single.drafting, space.notes,
         tuple(point_at(placement, times, space.service) for placement, times, _ in chosen),

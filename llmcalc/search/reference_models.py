@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from ..calc.flops import flops
 from ..calc.memory.fit import Fit, read_size
@@ -60,11 +61,9 @@ def _shape(architecture: Architecture, compute: float, seq: int, machine: Machin
     step = flops(architecture, seq=seq, mode="train", extend=True)
     held = None
     if machine is not None:
-        try:
+        with suppress(SizeError):
             held = check_fit(
                 architecture, machine.accelerator.usable_bytes, reserve, machine.count, mode="training", batch=1,
                 seq=seq, recompute=RECOMPUTE, extend=True,
             )  # fmt: skip
-        except SizeError:
-            held = None
     return Shape(architecture, params(architecture).active, round(compute * step.tokens / step.matmul), held)

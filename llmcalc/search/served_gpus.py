@@ -122,10 +122,7 @@ class ServedGpus:
     @property
     def usd_per_million_range(self) -> tuple[float, float] | None:
         """Lowest and highest price of a million tokens, by the quoted prices and the interval of the throughput."""
-        if self.served is None or self.price is None:
-            return None
-        hours, width = self.gpu_hours_per_million, self.served.width
-        return hours * self.price.low / width, hours * self.price.high * width
+        return self.price.within(self.gpu_hours_per_million, self.served.width) if self.served and self.price else None
 
     @property
     def quote(self) -> tuple[str, str]:

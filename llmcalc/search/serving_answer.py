@@ -10,21 +10,19 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
 from ..data import tables
-from ..engines.settings import SHARES, read_engine_settings, setting_flags
-from ..importers.engine_commands import EngineCommand, read_command
-from ..importers.modelfile import MODELFILE, RUN, is_modelfile
+from ..engines.settings import SHARES, setting_flags
+from ..importers.engine_commands import EngineCommand
+from ..importers.modelfile import is_modelfile
 from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_list
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
+from ..serving.deployment import Deployment
 from ..serving.memory import engine_title
-from ..serving.reading import REQUESTS, Command, gpus_of, read_deployment, read_words, version_of
+from ..serving.reading import REQUESTS, Command, deployment_on, gpus_of, read_words, version_of
 from ..serving.result import ServingResult
 from ..serving.service import Service, read_service
 from ..serving.start.llama_cpp_fit import PLACED
-from ..serving.start.models import load_served, stored_format
-from ..serving.start.ollama import modelfile_command, run_command
-from ..serving.start.start import Start
 from ..serving.stated import BESIDE_COMMAND, stated
 from ..serving.step.step_models import check_layout
 from ..serving.under_load import ONE_REQUEST, ServingLayout, under_load
@@ -116,25 +114,43 @@ def _asked(
     model: Source | None, gpu: str | int | None, values: dict[str, Any], command: Command | None
 ) -> tuple[EngineCommand | None, Source | None, dict[str, Any], tuple[str, ...]]:
     """Return a command line or that of a Modelfile, the model, all settings, and notes."""
-    pasted, notes = read_words(command), tuple[str, ...]()
-    inside = {name: value for name, value in values.items() if name not in BESIDE_COMMAND}
-    started = _started(model, pasted, gpu, inside)
-    if pasted is None and is_modelfile(model):
-        words, notes = modelfile_command(model, inside.pop("engine", None), inside, _gpus(gpu))
-        pasted = read_command(words)._replace(program=MODELFILE)
-    elif pasted is not None and (model is not None or inside):
-        name = "model" if model is not None else next(iter(inside))
-        raise InputError("cannot be combined with a command line", parameter=name, hint="set it in the command")
-    if pasted is None:
-        return None, model, values, notes
-    source, read, assumed = _read(pasted, _gpus(gpu))
-    if version := version_of(pasted, values.get("engine_version")):
-        read["engine_version"] = version
-    placed = {name: size for name, size in started.automatic.items() if name in PLACED} if started else {}
-    if started and placed:
-        assumed.append(f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    pasted = read_words(command)
+    if pasted is None and not is_modelfile(model):
+        return None, model, values, ()
     beside = {name: value for name, value in values.items() if name in BESIDE_COMMAND}
-    return pasted, source, {**beside, **read, **placed}, (*notes, *assumed)
+    inside = {name: value for name, value in values.items() if name not in BESIDE_COMMAND}
+    gpus, version = Gpus(None, None, None) if gpu is None else gpus_of(gpu), values.get("engine_version")
+    deployed = deployment_on(gpus, model, command, inside.pop("engine", None), version, (), inside)
+    pasted = pasted or deployed.command
+    assert pasted is not None
+    notes = [note for note in deployed.notes if note not in deployed.architecture.notes]
+    if pasted.unmodelled:
+        notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
+    read = _settings_of_times(deployed)
+    if version := version_of(pasted, version):
+        read["engine_version"] = version
+    if deployed.profile.rule == "sum" and isinstance(gpu, str):  # it may move a part of the model to host memory
+        started = deployed.start()
+        placed = {name: size for name, size in started.automatic.items() if name in PLACED}
+        read |= placed
+        if placed:
+            notes.append(f"{started.engine_title} starts{started.placement}, which it chooses by itself")
+    return pasted, deployed.architecture, {**beside, **read}, tuple(notes)
+
+
+def _settings_of_times(deployed: Deployment) -> dict[str, Any]:
+    """Return the settings of a deployment as those of times, which have ranks of experts in place of a switch."""
+    settings, splits_layers = dict(deployed.given), deployed.profile.rule == "sum"
+    if splits_layers and settings.pop("pp", 1) > 1:
+        hint = "use tensor-parallel ranks"
+        raise InputError("pipeline stages are not modelled for times", parameter="pp", hint=hint)
+    tp, dp = (settings.pop(name, None if splits_layers else 1) for name in ("tp", "dp"))
+    if settings.pop("attention_dp", False):  # these ranks are a part of the tensor-parallel ranks
+        tp = max(tp // dp, 1)
+    if settings.pop("expert_parallel", False):
+        settings["ep"] = tp * dp
+    layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
+    return {"engine": deployed.engine, **settings, **layout}
 
 
 def _check_known(values: Mapping[str, Any], gpu_memory: str | int | None, pasted: EngineCommand | None) -> None:
@@ -245,43 +261,3 @@ def _encoder(architecture: Architecture, gpu: str, values: Mapping[str, Any]) ->
             text = f"has no effect on {architecture.name}, an encoder, which generates no tokens"
             raise InputError(text, parameter=name, hint="omit it")
     return encoder_serving(architecture, gpu, **values)
-
-
-def _started(
-    model: Source | None, pasted: EngineCommand | None, gpu: str | int | None, settings: Mapping[str, Any]
-) -> Start | None:
-    """Return how llama.cpp starts a command line or a Modelfile. It may move part of the model to host memory."""
-    if not isinstance(gpu, str):
-        return None
-    if tables("engines")[pasted.engine]["rule"] == "sum" if pasted else is_modelfile(model):
-        own = {} if pasted else settings
-        return read_deployment(None if pasted else model, gpu, command=pasted and pasted.words, settings=own).start()
-    return None
-
-
-def _gpus(gpu: str | int | None) -> Gpus:
-    return Gpus(None, None, None) if gpu is None else gpus_of(gpu)
-
-
-def _read(pasted: EngineCommand, gpus: Gpus) -> tuple[Source, dict[str, Any], list[str]]:
-    """Return the model of a command line, its settings, and notes."""
-    remarks = tuple[str, ...]()
-    if pasted.program == RUN:
-        words, remarks = run_command(pasted, gpus)
-        pasted = read_command(words)._replace(unmodelled=pasted.unmodelled)
-    entry = tables("engines")[pasted.engine]
-    settings, splits_layers = read_engine_settings(pasted.settings, entry, is_text=True), entry["rule"] == "sum"
-    if splits_layers and settings.pop("pp", 1) > 1:
-        hint = "use tensor-parallel ranks"
-        raise InputError("pipeline stages are not modelled for times", parameter="pp", hint=hint)
-    tp, dp = (settings.pop(name, None if splits_layers else 1) for name in ("tp", "dp"))
-    if settings.pop("attention_dp", False):  # these ranks are a part of the tensor-parallel ranks
-        tp = max(tp // dp, 1)
-    if settings.pop("expert_parallel", False):
-        settings["ep"] = tp * dp
-    architecture, _, weights, assumed = load_served(pasted.model, is_repository=True)
-    notes = [*remarks, *(note for note in assumed if note not in architecture.notes)]
-    if pasted.unmodelled:
-        notes.append(f"not modelled: {', '.join(pasted.unmodelled)}")
-    layout = {name: size for name, size in (("tp", tp), ("dp", dp)) if size}
-    return architecture, {"engine": pasted.engine, **stored_format(weights, settings), **layout}, notes

@@ -14,7 +14,7 @@ from ..core.record import changed, record
 from ..engines.hardware import reads
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..inputs.gpus import ALL_GPUS, accelerators, read_gpus
+from ..inputs.gpus import ALL_GPUS, accelerators, named_gpus
 from ..inputs.models import Source
 from ..serving.encoders import EncoderServing
 from ..serving.limits import read_limits
@@ -139,11 +139,8 @@ def search_gpus(
 
 
 def _given(gpu: str, ask: Ask) -> ServedGpus:
-    gpus = read_gpus(gpu)
-    if gpus.accelerator is None:
-        hint = "use a name such as {gpu=h100:4}"
-        raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
-    return served_gpus(gpus.accelerator, gpus.count or 1, ask(gpu))
+    card, count = named_gpus(gpu)
+    return served_gpus(card, count or 1, ask(gpu))
 
 
 def _all_gpus(

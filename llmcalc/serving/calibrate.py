@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from math import isfinite
 from typing import Any
 
 from ..core.architecture import Architecture
@@ -147,8 +146,7 @@ def _name(rows: object) -> str:
 def _read(rows: object) -> Iterator[Measurement]:
     """Yield the measurements of a file or of mappings."""
     count = 0
-    for place, where, row in _numbered(rows):
-        count += 1
+    for count, (place, where, row) in enumerate(_numbered(rows), 1):
         if count > MOST_ROWS:
             raise InputError(f"more than {MOST_ROWS:,} rows", where=_name(rows), hint="use fewer of them")
         if not isinstance(row, Mapping):
@@ -207,7 +205,7 @@ def _number(where: str, name: str, value: Any) -> float:
         found = float(value) if not isinstance(value, bool) else -1.0
     except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} must be a number, not {short_repr(value)}", where=where) from None
-    if not isfinite(found) or not 0 < found < 1e12:
+    if not 0 < found < 1e12:
         raise InputError(f"{name} must be a number above 0, not {short_repr(value)}", where=where)
     return found
 

@@ -51,6 +51,12 @@ class CalibratedRow:
     after_s: float
 
 
+def _mean_error(rows: tuple[CalibratedRow, ...], *, is_calibrated: bool) -> float | None:
+    """Return the mean absolute error of the estimates of measurements, or None without any."""
+    found = [abs((row.after_s if is_calibrated else row.before_s) / row.measured_s - 1) for row in rows]
+    return sum(found) / len(found) if found else None
+
+
 @record
 class MeasuredDeployment:
     """A model on GPUs with an engine, and the factors of its times.
@@ -82,8 +88,7 @@ class MeasuredDeployment:
 
     def error(self, *, is_calibrated: bool) -> float | None:
         """Return the mean absolute error of the estimates, or None if the measurements are unknown."""
-        found = [abs((row.after_s if is_calibrated else row.before_s) / row.measured_s - 1) for row in self.rows]
-        return sum(found) / len(found) if found else None
+        return _mean_error(self.rows, is_calibrated=is_calibrated)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the deployment as a plain dictionary."""
@@ -124,16 +129,11 @@ class Calibration(NotebookDisplay):
     @property
     def summary(self) -> str:
         """Answer in one line."""
-        rows = [row for each in self.deployments for row in each.rows]
+        rows = tuple(row for each in self.deployments for row in each.rows)
         count, found = len(self.deployments), f"{self.n_rows:,} measurement{'s' * (self.n_rows != 1)}"
         text = f"{found} of {count} deployment{'s' * (count != 1)}"
-        if not rows:
-            return text
-        before, after = (
-            sum(abs(getattr(row, name) / row.measured_s - 1) for row in rows) / len(rows)
-            for name in ("before_s", "after_s")
-        )
-        return f"{text}: mean error {before:.1%} before and {after:.1%} after calibration"
+        before, after = (_mean_error(rows, is_calibrated=each) for each in (False, True))
+        return text if before is None else f"{text}: mean error {before:.1%} before and {after:.1%} after calibration"
 
     def find(self, architecture: Architecture, gpu: str, engine: str | None, weights: str | None) -> MeasuredDeployment:
         """Return the measured deployment of a model. Without an engine, it may be that of any engine.

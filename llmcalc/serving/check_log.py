@@ -18,9 +18,9 @@ from ..importers.engine_commands import written_command
 from ..importers.engine_logs import EngineLog, read_log_file
 from ..inputs.serving_settings import CHECK_LOG
 from .reading import read_deployment
+from .start.memory import MIB
 from .start.start import Start
 
-MIB = 2**20
 # figure of a log: the prediction of serve, and bytes or 1 per unit
 COMPARED = {
     "vllm": {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.record import changed, record
+from ..core.record import NOTHING, changed, record
 from ..data import tables
 from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile
@@ -17,15 +17,14 @@ from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
+from .start.start import LAYOUT
 from .start.usual_layout import start_on_usual_layout, starts
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
     from .start.start import Start
 
-NOTHING: Mapping[str, Any] = {}
 GPUS = "gpus"  # in a change: number of GPUs
-LAYOUT = {"tp", "pp", "dp"}  # settings
 
 
 @record
@@ -78,7 +77,7 @@ class Deployment:
     @property
     def memory_bytes(self) -> int:
         """Memory of one GPU in bytes."""
-        return memory_of(self.gpus)
+        return self.gpus.usable_bytes
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -121,7 +120,7 @@ class Deployment:
     def has_free_layout(self) -> bool:
         """Whether the layout is to be assumed. An engine whose command line is given has its own default."""
         splits_layers = self.profile.rule == "sum"  # over all GPUs without a flag
-        is_open = not LAYOUT & self.settings.keys() and self.gpus.count is not None
+        is_open = not self.settings.keys() & set(LAYOUT) and self.gpus.count is not None
         return is_open and (splits_layers or self.command is None)
 
     def start(self, is_enough: Callable[[Start], bool] = starts) -> Start:
@@ -172,7 +171,7 @@ def deployment(
     entry, card = tables("engines")[engine], gpus.accelerator
     own_format = weights or file_format(architecture, engine)
     read = read_engine_settings(settings, entry, is_text=command is not None)
-    profile = read_profile(engine, entry, version, card.name if card else "", memory_of(gpus))
+    profile = read_profile(engine, entry, version, card.name if card else "", gpus.usable_bytes)
     profile = profile.for_model(model_kinds(architecture)) if profile.runners else profile
     named = dynamic_notes(read["weights"]) if "weights" in read else ()
     return Deployment(
@@ -180,8 +179,3 @@ def deployment(
         limit or length_limit(architecture, engine, command), own_format, settings.get("cache"), command, images,
         (*remarks, *named, *notes),
     )  # fmt: skip
-
-
-def memory_of(gpus: Gpus) -> int:
-    """Return the memory of one GPU in bytes."""
-    return gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)

@@ -134,7 +134,7 @@ class EncoderServing(NotebookDisplay):
         names = ("isl", "concurrency", "max_num_batched_tokens", "batch", *rates, "width", "fits", "evidence")
         return {
             "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.used, **mesh,
-            "engine": self.engine, **{name: getattr(self, name) for name in names},
+            "engine": self.engine, **self.attributes(*names),
             **({} if self.fits else dict.fromkeys(rates)), "reason": "" if self.fits else self.summary,
             "width_reasons": list(self.step.interval.reasons),
         }  # fmt: skip
@@ -176,9 +176,8 @@ def encoder_serving(
     Raises:
         InputError: a sequence longer than a forward pass or the model allows, or an invalid setting.
     """
-    engine = (
-        settings.get("engine") or default_engine(architecture, read_gpus(gpu).accelerator, settings.get("weights")).name
-    )
+    gpus = read_gpus(gpu)
+    engine = settings.get("engine") or default_engine(architecture, gpus.accelerator, settings.get("weights")).name
     check_model(engine, architecture)
     tokens = engine_step(engine).chunk if max_num_batched_tokens is None else max_num_batched_tokens
     length, most = read_length(isl, "isl"), read_length(tokens, "max_num_batched_tokens")
@@ -187,7 +186,7 @@ def encoder_serving(
         hint = f"use {{max_num_batched_tokens={length}}} or shorter sequences"
         raise InputError(f"{length:,} tokens exceed the {most:,} of a forward pass", parameter="isl", hint=hint)
     if dp is None:
-        dp = max((read_gpus(gpu).count or 1) // (tp or 1), 1)
+        dp = max((gpus.count or 1) // (tp or 1), 1)
     is_assumed, concurrency = concurrency is None, concurrency or 1
     each = max(min(-int(-concurrency // dp), most // length), 1)
     batch = min(each * dp, max(-int(-concurrency // 1), dp))

@@ -41,15 +41,9 @@ class Factors:
         """The factors in one line."""
         return f"kernels × {self.decode:.3g}, prefills × {self.prefill:.3g}, {self.step_s * 1e3:.3g} ms a step"
 
-    def scale(self, step: StepTime, usual_s: float) -> StepTime:
-        """Return a decode step with these factors. ``usual_s`` is the engine's usual time of a step."""
-        return self._scaled(step, self.decode, usual_s)
-
-    def scale_prefill(self, step: StepTime, usual_s: float) -> StepTime:
-        """Return a prefill step with these factors."""
-        return self._scaled(step, self.prefill, usual_s)
-
-    def _scaled(self, step: StepTime, factor: float, usual_s: float) -> StepTime:
+    def scale(self, step: StepTime, usual_s: float, *, is_prefill: bool = False) -> StepTime:
+        """Return a decode step, or a prefill, with these factors. ``usual_s`` is the engine's usual time of a step."""
+        factor = self.prefill if is_prefill else self.decode
         components = {name: Cost(cost.seconds * factor, *cost[1:]) for name, cost in step.components.items()}
         collectives = {name: own * factor for name, own in step.collectives.items()}
 

@@ -20,7 +20,7 @@ from ..estimate.hardware import Accelerator
 from ..fitting.advice import Change, Settings, advice
 from ..inputs.defaults import default_context, default_seq
 from ..inputs.gguf_names import file_format
-from ..inputs.gpus import read_gpus
+from ..inputs.gpus import named_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import LATENCY
 from .calibration import MeasuredDeployment
@@ -75,7 +75,7 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     """
     given = read_lengths({**dict.fromkeys(ARGUMENTS), "batch": 1, **asked, "gpu": gpu})
     check_values(LATENCY, given)
-    (card, number), architecture = _gpus(gpu), read_model(model)
+    (card, number), architecture = named_gpus(gpu), read_model(model)
     service, measured, batch = _read(architecture, card, number or 1, given)
     if given["experts"] and not expert_layers(architecture):
         raise InputError(f"has no effect on {architecture.name}, which has no experts", parameter="experts")
@@ -183,14 +183,6 @@ def _batch(architecture: Architecture, given: Mapping[str, Any]) -> Batch:
         return Batch(mode, usual if given["context"] is None else given["context"], generated)
     usual = default_seq(architecture) if mode == PREFILL else default_context(architecture, generated)
     return Batch(mode, given["seq"] or usual, generated)
-
-
-def _gpus(gpu: str) -> tuple[Accelerator, int | None]:
-    found = read_gpus(gpu) if isinstance(gpu, str) else None
-    if found is None or found.accelerator is None:
-        hint = "use a name such as {gpu=h100:4}"
-        raise InputError("the time depends on the GPU, not only on its memory", parameter="gpu", hint=hint)
-    return found.accelerator, found.count
 
 
 def _undividable(steps_on: Callable[[Mesh], StepModel], mesh: Mesh, card: Accelerator, error: SizeError) -> InputError:

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from ..calc.memory.fit import Fit
+from ..core.amount import summed
 from ..core.architecture import Architecture
 from ..core.arrays import Number, namespace
 from ..core.interval import Interval
@@ -17,7 +18,7 @@ from ..engines.lengths import LengthLimit, refusal_text
 from ..engines.served_models import unserved_note
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
-from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, Cost, StepTime
+from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, NO_COST, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
@@ -182,10 +183,9 @@ class Latency(NotebookDisplay):
     @cached_property
     def total(self) -> Cost:
         """Cost of all kernels in all steps."""
-        (first, times), *rest = self.steps
-        total = first.total.plus(first.total, times - 1)
-        for step, number in rest:
-            total = total.plus(step.total, number)
+        total = NO_COST
+        for step, times in self.steps:
+            total = total.plus(step.total, times)
         return total
 
     @cached_property
@@ -195,8 +195,7 @@ class Latency(NotebookDisplay):
         others: dict[tuple[str, str], float] = {}
         for step, times in self.steps:
             for name, cost in step.components.items():
-                known = costs.get(name)
-                costs[name] = known.plus(cost, times) if known else Cost(*(each * times for each in cost))
+                costs[name] = costs.get(name, NO_COST).plus(cost, times)
             added = {(name, COMMUNICATION): each for name, each in step.collectives.items()}
             for key, each in (added | {(LAUNCHES, LAUNCHES): step.launches, (ENGINE, ENGINE): step.engine}).items():
                 others[key] = others.get(key, 0.0) + each * times
@@ -207,9 +206,7 @@ class Latency(NotebookDisplay):
     @property
     def by_bound(self) -> dict[str, float]:
         """Time by what limits it, the largest first."""
-        found: dict[str, float] = {}
-        for part in self.parts:
-            found[part.bound] = found.get(part.bound, 0.0) + part.seconds
+        found = summed((part.bound, part.seconds) for part in self.parts)
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     @cached_property
@@ -354,9 +351,9 @@ def batch_steps(
         steps = ((prefill, passed), *rest)
     if not measured:
         return steps
-    factors, usual = measured.factors, model.engine.step_s
-    scales = [factors.scale if mode == DECODE else factors.scale_prefill, *[factors.scale] * (len(steps) - 1)]
-    return tuple((scale(step, usual), times) for scale, (step, times) in zip(scales, steps, strict=True))
+    scale = partial(measured.factors.scale, usual_s=model.engine.step_s)
+    (first, times), *others = steps
+    return ((scale(first, is_prefill=mode != DECODE), times), *((scale(own), number) for own, number in others))
 
 
 def _decoded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.amount import group_by
 from ..core.tree import Node, total
 from ..kernels.cost import Cost
 from ..kernels.operations import Attention, Convolution, Gemm, GroupedGemm, Operation, Scan
@@ -27,11 +28,9 @@ def _step(result: Latency, number: int) -> Node:
     label = "decode step" if result.mode == DECODE else "decode steps" if number else first
     model, engine = result.model, result.model.engine
     gaps = f"gaps of {(engine.kernel_s if number or result.mode == DECODE else engine.static_kernel_s) * 1e6:.3g} µs"
-    parts: dict[str, list[Node]] = {}
-    for operation, cost in step.operations:
-        node = _operation(operation, cost, times, float(model.device.bandwidth))
-        parts.setdefault(operation.component, []).append(node)
-    nodes = [total(name, own, UNIT) for name, own in parts.items()]
+    parts = group_by(step.operations, lambda each: each[0].component)
+    bandwidth = float(model.device.bandwidth)
+    nodes = [total(name, [_operation(*each, times, bandwidth) for each in own], UNIT) for name, own in parts.items()]
     nodes += [Node(name, _ns(float(each), times), UNIT) for name, each in step.collectives.items()]
     nodes.append(Node("between kernels", _ns(float(step.launches), times), UNIT, note=gaps))
     if step.engine:

@@ -106,27 +106,28 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
 
 def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     """Return how an engine starts for the longest request with a part of the model in host memory, or None."""
-    formats, deployment = service.formats, service.deployment
-    if not steps.engine.divides_layers or deployment is None:
+    if not steps.engine.divides_layers:
         return None
-    own = {
-        "weights": _weights(service.architecture, steps, formats["weights"]), "cache": formats["cache"],
-        "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given),
-    }  # fmt: skip
-    with suppress(InputError):
-        found = _start(deployment, steps.mesh.ranks, own)
-        return found if found.starts and found.placement else None
-    return None
+    weights = _weights(service.architecture, steps, service.formats["weights"])
+    found = _longest_start(service, steps.mesh.ranks, weights)
+    return found if found and found.starts and found.placement else None
 
 
 def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start | None:
     """Return how an engine starts for the longest request on the first usual layout on which this is enough, or None
     if that is not known.
     """
-    formats = {name: service.formats[name] for name in ("weights", "cache")}
-    own = {**formats, "max_model_len": ceil(service.requests.longest), **_beside_layout(service.given)}
+    return _longest_start(service, service.count, service.formats["weights"], is_enough)
+
+
+def _longest_start(
+    service: Service, count: int, weights: str | None, is_enough: Callable[[Start], bool] = starts
+) -> Start | None:
+    """Return how an engine starts on ``count`` GPUs for the longest request, or None if that is not known."""
+    own = {"weights": weights, "cache": service.formats["cache"], "max_model_len": ceil(service.requests.longest)}
+    own |= _beside_layout(service.given)
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
-        return _start(service.deployment, service.count, own, is_enough) if service.deployment else None
+        return _start(service.deployment, count, own, is_enough) if service.deployment else None
     return None
 
 

@@ -120,10 +120,7 @@ class Money:
 
     def usd_per_million(self, kind: str) -> tuple[float, float] | None:
         """Return the lowest and highest price of a million input or output tokens, or None if unknown."""
-        if self.price is None:
-            return None
-        hours = self._hours(kind)
-        return hours * self.price.low / self.width, hours * self.price.high * self.width
+        return self.price.within(self._hours(kind), self.width) if self.price else None
 
     def wh_per_million(self, kind: str) -> tuple[float, float, float] | None:
         """Return the lowest, the estimated and the highest energy of a million tokens in Wh, or None if unknown."""
@@ -172,7 +169,4 @@ def token_prices(price: Price | None, tokens_per_s: float, width: float) -> tupl
         tokens_per_s: estimated tokens per second of a GPU.
         width: ratio of an end of the interval of the time to the estimate.
     """
-    if price is None:
-        return None
-    hours = 1e6 / tokens_per_s / HOUR
-    return price.low * hours / width, price.high * hours * width
+    return price.within(1e6 / tokens_per_s / HOUR, width) if price else None

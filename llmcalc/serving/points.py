@@ -112,8 +112,7 @@ class Points(Sequence[LoadTimes]):
 
     def column(self, name: str) -> list[Any]:
         """Return a value of all points."""
-        found: list[Any] = getattr(self.rows.columns, name)[self.row].tolist()
-        return found
+        return [*getattr(self.rows.columns, name)[self.row].tolist()]
 
     def __len__(self) -> int:
         return len(self.rows.columns.batch[self.row])

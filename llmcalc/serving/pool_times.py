@@ -134,7 +134,7 @@ def decodes(
     else:
         step = model.step(step_values(running, 1.0, keys), scheduled=True)
     if load.shares is not None:
-        step = step.averaged(lambda value: load.without_classes(load.mean_decoding(value)))
+        step = step.each(lambda value: load.without_classes(load.mean_decoding(value)))
     pool = pool or plain_pool(model, cache_space(model))
     capacity = request_room(model, load._replace(concurrency=0.0), pool).capacity
     # not ``model.coefficients``, which would list the kernel for deployments without pools

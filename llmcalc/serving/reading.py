@@ -43,13 +43,17 @@ def read_deployment(
     """
     check_values(SERVE, {"gpu": gpu, "gpu_memory": gpu_memory, "engine": engine, "engine_version": engine_version})
     gpus = None if gpu is None and gpu_memory is None else gpus_of(gpu, gpu_memory)
-    return _read(model, gpus, command, engine, engine_version, tuple(read_texts(image, "image")), settings)
+    return deployment_on(gpus, model, command, engine, engine_version, tuple(read_texts(image, "image")), settings)
 
 
-def _read(
-    model: Source | None, given_gpus: Gpus | None, command: Command | None, engine: str | None, version: str | None,
+def deployment_on(
+    given_gpus: Gpus | None, model: Source | None, command: Command | None, engine: str | None, version: str | None,
     images: tuple[str, ...], settings: Mapping[str, Any],
 ) -> Deployment:  # fmt: skip
+    """Return what runs on GPUs, or on none if the settings of an engine are asked alone.
+
+    The other arguments are those of ``serve``.
+    """
     own = {name: value for name, value in settings.items() if value is not None}
     pasted, remarks = read_words(command), tuple[str, ...]()
     if pasted is None and is_modelfile(model):
@@ -81,7 +85,7 @@ def _read(
         architecture, gpus, engine, version, own, title=title, weights=weights, command=pasted, images=images,
         remarks=remarks, notes=notes,
     )  # fmt: skip
-    return changed(found, reader=lambda line, others: _read(None, others, line, None, version, images, {}))
+    return changed(found, reader=lambda line, others: deployment_on(others, None, line, None, version, images, {}))
 
 
 def asks_for_times(settings: Mapping[str, Any]) -> bool:

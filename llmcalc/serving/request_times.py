@@ -249,14 +249,12 @@ def serving_time(
     else:
         middle = load.mean_decoding(keys)
         without, mixed = step(middle), step(middle, prefill)
-        alone = alone.averaged(load.mean_decoding)
+        alone = alone.each(load.mean_decoding)
     longer = _transferred(model, mixed) - _transferred(model, without)
     added = model.engine.prefill_share * xp.maximum(longer, 0.0)
     first = without.seconds - without.engine + longer / together
     own = chunks * (first + mixed.engine) + load.encoder_s
-    before = xp.minimum(
-        model.engine.wait * xp.sqrt(others), others
-    )  # a prompt waits for each other request once at most
+    before = xp.minimum(model.engine.wait * xp.sqrt(others), others)  # waits for each other request once at most
     waited = mean(own) * before + xp.minimum(others, 1.0) * alone.seconds / 2
     if factors:
         alone, added = factors.scale(alone, model.engine.step_s), factors.prefill * added
@@ -302,14 +300,12 @@ class Room(NamedTuple):
         capacity: requests that can run at once.
         shared: bytes that each of them shares with the others.
         space: bytes for what they do not share.
-        held: mean bytes that a running request holds of these.
         size: mean bytes of a request with its input, a half of its output, and all of it.
     """
 
     capacity: Number
     shared: Number
     space: Number
-    held: Number
     size: RequestBytes
 
     def recomputed(self, model: StepModel, load: Load, wanted: Number) -> Number:
@@ -336,7 +332,7 @@ def request_room(model: StepModel, load: Load, pool: CachePool) -> Room:
     held = load.mean_decoding(reserved_bytes(model.engine.admission, size, load.osl))
     capacity = xp.minimum(xp.where(rest >= largest, rest / held, rest / largest), pool.most)
     means = RequestBytes(*map(load.mean_decoding, size))
-    return Room(capacity, load.mean_decoding(shared), rest, held, means)
+    return Room(capacity, load.mean_decoding(shared), rest, means)
 
 
 def _without_classes(time: ServingTime, load: Load) -> ServingTime:
@@ -345,7 +341,7 @@ def _without_classes(time: ServingTime, load: Load) -> ServingTime:
         field.name for field in fields(time) if field.name not in ("step", "class_ttft_s", "n_batches", "stage_batches")
     )
     own = {name: load.without_classes(getattr(time, name)) for name in names}
-    return changed(time, **own, step=time.step.averaged(load.without_classes))
+    return changed(time, **own, step=time.step.each(load.without_classes))
 
 
 def _transferred(model: StepModel, step: StepTime) -> Number:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import log
 from typing import Any
 
+from ..core.amount import group_by
 from ..core.arrays import Number
 from ..core.errors import InputError, short_repr
 from ..core.record import NamedTuple, changed, record
@@ -210,30 +211,21 @@ def _with_prefix(found: Requests, share: float) -> Requests:
 
 def _trace(path: str) -> Requests:
     """Return the requests of a trace. Lengths within 5 % are one class, with their means."""
-    bins: dict[tuple[int, int], list[int]] = {}
-    inputs, outputs, empty = [], [], 0
-    for isl, osl in _trace_rows(path):
-        if not isl or not osl:
-            empty += 1
-            continue
-        inputs.append(isl)
-        outputs.append(osl)
-        sums = bins.setdefault((round(log(isl) / BIN), round(log(osl) / BIN)), [0, 0, 0])
-        sums[0] += 1
-        sums[1] += isl
-        sums[2] += osl
-    count = len(inputs)
-    if not count:
+    rows = [*_trace_rows(path)]
+    pairs = [pair for pair in rows if all(pair)]
+    if not pairs:
         raise InputError("has no request with input and output tokens", where=path)
-    classes = tuple(RequestClass(isl / n, osl / n, n / count) for n, isl, osl in bins.values())
+    inputs, outputs = (sorted(each) for each in zip(*pairs, strict=True))
+    count, classes = len(pairs), list[RequestClass]()
+    for own in group_by(pairs, lambda pair: (round(log(pair[0]) / BIN), round(log(pair[1]) / BIN))).values():
+        isl, osl = (sum(each) / len(own) for each in zip(*own, strict=True))
+        classes.append(RequestClass(isl, osl, len(own) / count))
     notes = [f"{count:,} requests of the trace in {len(classes):,} classes of lengths within 5 %"]
-    if empty:
+    if empty := len(rows) - count:
         notes.append(f"{empty:,} requests of the trace without input or output tokens are left out")
-    pairs = zip(inputs, outputs, strict=True)
-    longest, ordered = max(isl + osl for isl, osl in pairs), (sorted(inputs), sorted(outputs))
-    quantiles = {name: (_at(ordered[0], share), _at(ordered[1], share)) for name, share in QUANTILES.items()}
-    given = {"trace": os.path.basename(path)}
-    return Requests(classes, given, longest, quantiles=quantiles, n_rows=count, notes=tuple(notes))
+    quantiles = {name: (_at(inputs, share), _at(outputs, share)) for name, share in QUANTILES.items()}
+    given, longest = {"trace": os.path.basename(path)}, max(map(sum, pairs))
+    return Requests(tuple(classes), given, longest, quantiles=quantiles, n_rows=count, notes=tuple(notes))
 
 
 def _at(ordered: Sequence[int], share: float) -> int:

@@ -25,6 +25,10 @@ from .start.start import Start
 from .stated import stated
 from .step.step_models import engine_step
 
+SPEEDS = (
+    "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "tokens_per_s_user",
+    "usd_per_million_output", "usd_per_million",
+)  # fmt: skip
 LISTED = 64  # classes of requests
 
 
@@ -274,12 +278,6 @@ class ServingResult(ServiceResult):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
-        names = ("fits", "max_model_len", "running", "all_run")
-        names_of_speed = (
-            "tpot_s", "tpot_low_s", "tpot_high_s", "ttft_s", "ttft_low_s", "ttft_high_s", "tokens_per_s_user",
-            "usd_per_million_output", "usd_per_million",
-        )  # fmt: skip
-        speeds = {name: getattr(self, name) if self.fits else None for name in names_of_speed}
         rate_of_gpu = self.tokens_per_s_gpu if self.fits else 0.0
         counts = {
             "gpus_used": self.point.used, "requests_running": self.running,
@@ -298,8 +296,9 @@ class ServingResult(ServiceResult):
         return {
             "model": self.model, "gpu": self.accelerator.name, "gpus": self.gpus, "engine": self.engine, **mesh,
             "isl": self.isl, "osl": self.osl, "concurrency": self.load.concurrency,
-            "max_num_batched_tokens": self.load.chunk, **{name: getattr(self, name) for name in names},
-            **speeds, **counts, **time,
+            "max_num_batched_tokens": self.load.chunk,
+            **self.attributes(*SPEEDS, "fits", "max_model_len", "running", "all_run"),
+            **({} if self.fits else dict.fromkeys(SPEEDS)), **counts, **time,
             "reason": "" if self.fits else self.summary,
             "requests": requests_dict(self), "speculation": speculation_dict(self),
             "parts": [dict(zip(("name", "seconds", "bound"), part, strict=True)) for part in self.parts * self.fits],

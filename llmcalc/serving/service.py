@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import record
+from ..core.record import NOTHING, record
 from ..core.setting import check_values, read_length
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
@@ -20,7 +20,7 @@ from ..estimate.hardware import Accelerator
 from ..importers.engine_commands import EngineCommand
 from ..inputs.effects import check_effects
 from ..inputs.gguf_names import file_format
-from ..inputs.gpus import Gpus, read_gpus
+from ..inputs.gpus import Gpus, named_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
 from .calibration import MeasuredDeployment, read_calibration
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
 
 NO_TERMS = Terms(None, None, None, None, {})  # no prices and no power
-NOTHING: Mapping[str, Any] = {}
 CACHING, CACHE = "prefix_caching", "cache"
 WEIGHTS = ("weights", "experts", "attention_weights")
 FORMATS = (*WEIGHTS, CACHE)
@@ -137,14 +136,10 @@ class Service:
         return "" if self.too_long else self.limit.excess(self.requests.longest)
 
     @property
-    def given_sizes(self) -> list[str]:
-        """Names of the sizes of a layout that were given and differ from 1."""
-        return [name for name in SIZES if (self.asked.get(name) or 1) > 1]
-
-    @property
     def has_layout(self) -> bool:
         """Whether the layout is given, as that of a command line always is."""
-        return self.command is not None or bool(self.given_sizes) or self.asked.get("tp") is not None
+        is_divided = max([self.asked.get(name) or 1 for name in SIZES]) > 1
+        return self.command is not None or is_divided or self.asked.get("tp") is not None
 
     @property
     def given_mesh(self) -> Mesh:
@@ -178,7 +173,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: 
     chunk = read_length(asked.get("max_num_batched_tokens"), "max_num_batched_tokens")
     check_values(OF_REQUESTS.values(), {**asked, "gpu": gpu})
     check_effects(SERVE, {**asked, "gpu": gpu, "command": command is not None}, None)
-    architecture, card, count = read_model(model), *_gpus(gpu)
+    architecture, (card, count) = read_model(model), named_gpus(gpu, "needs the name of a GPU", "h100:4")
     formats = {name: asked.get(name) for name in FORMATS}
     weights, given_engine, calibration = formats["weights"], asked.get("engine"), asked.get("calibration")
     engine, measured, assumed = chosen_engine(architecture, card, weights, given_engine, calibration)
@@ -200,7 +195,7 @@ def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: 
     acceptance = asked.get("acceptance_length"), asked.get("acceptance_rate")
     limits = read_limits(asked["sla"]) if "sla" in asked else None
     return Service(
-        architecture, card, count, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
+        architecture, card, count or 1, requests, engine, formats, given, acceptance, chunk, measured, terms, images,
         assumed, command, limits, asked,
     )  # fmt: skip
 
@@ -232,10 +227,3 @@ def _engine_settings(engine: str, version: str | None, settings: Mapping[str, An
     if found.get("chunked_prefill") is False:
         raise InputError("chunked prefill cannot be off for times", parameter="command", hint="omit it")
     return {**found, **({"engine_version": version} if version else {})}
-
-
-def _gpus(gpu: str) -> tuple[Accelerator, int]:
-    found = read_gpus(gpu) if isinstance(gpu, str) else None
-    if found is None or found.accelerator is None:
-        raise InputError("needs the name of a GPU", parameter="gpu", hint="use a name such as h100:4")
-    return found.accelerator, found.count or 1

@@ -16,6 +16,7 @@ from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, s
 from ..core.printable import printable
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import CONVENTION, SIZES, Setting
+from ..estimate.cost import SIXTEEN_BIT
 from ..fitting.memory import adaptable_matrices
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
@@ -26,7 +27,6 @@ from ..inputs.settings import MEMORY, memory_settings, read_settings
 from .run import vocabulary
 
 SETTINGS = (*SIZES, *MEMORY, CONVENTION)
-HALF = ("bf16", "fp16")
 SHOWN = ("batch",)  # settings that are stated even if they have their default
 MISSPELT = 0.85  # similarity of an unknown key to one that is read
 DIRECT = (
@@ -257,11 +257,11 @@ def _resolved(
         found.pop("lora_rank", None)
     dtype = values.get("dtype", "bf16")
     stored = values.get("stored", values.get("loaded"))
-    if dtype in HALF and has_adapters:  # programs train adapters in fp32
+    if dtype in SIXTEEN_BIT and has_adapters:  # programs train adapters in fp32
         found.setdefault("gradients", "fp32")
         if values.get("loaded") == "fp32":
             found.setdefault("weights", "fp32")
-    elif dtype in HALF and not values.get("engine"):
+    elif dtype in SIXTEEN_BIT and not values.get("engine"):
         if stored == "fp32":  # 16-bit copies for the computation
             found.setdefault("gradients", "fp32")
         elif stored:

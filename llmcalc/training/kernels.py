@@ -24,13 +24,13 @@ from ..kernels.efficiency import Efficiencies, Operands
 from ..kernels.kernel_costs import KernelCosts, Values
 from ..kernels.operations import CONVOLVED, RECURRENT, Attention, Elementwise, Gemm, GroupedGemm, Operation
 from ..kernels.step_operations import PREFILL
+from ..kernels.tiles import MICRO
 
 SIXTEEN_BITS = Format("bf16", 16)
 STATES = {RECURRENT: 4.0, CONVOLVED: 2.0}  # bytes per element
 ATTENTION_BACKWARD = 2.5 / 0.85  # five products instead of two, at a lower rate (FlashAttention-2 and -3)
 CAST_BYTES = 4  # per element of an operand in 8 bits: read in 16, and written twice (also transposed)
 LOGIT_BYTES = 36  # per logit: casts to 32 bits and back, log-softmax, loss, and their gradients
-MICRO = 1e-6
 
 
 @record

@@ -201,13 +201,12 @@ class Training(NotebookDisplay):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = (
-            "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
-            "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
-        )  # fmt: skip
         parts = {"hours": self.hours, "days": self.days, "price": self.price, "other_hours": self.other_hours}
         return {
-            **{name: getattr(self, name) for name in names},
+            **self.attributes(
+                "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
+                "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
+            ),
             "other": self.step.other,
             "mfu_flops": self.mfu_flops if self.machine else None,
             "per_token": self.compute / self.step.tokens,
@@ -219,4 +218,4 @@ class Training(NotebookDisplay):
             "emissions": [one.to_dict() for one in self.emissions],
             "fit": self.fit.to_dict() if self.fit else None,
             "evidence": self.evidence,
-        }
+        }  # fmt: skip

@@ -197,7 +197,7 @@ def rl_memory(architecture: Architecture, gpu: str, own: Mapping[str, Any], sett
         settings: settings of a training step of ``memory``.
     """
     tokens, machine = own["prompt"] + own["completion"], read_gpus(gpu)
-    total = machine.memory_bytes or (machine.accelerator.usable_bytes if machine.accelerator else 0)
+    total = machine.usable_bytes
     training = _training(architecture, own["micro_batch"], tokens, settings, total, machine.count)
     of_engine = {
         "gpu_memory_utilization": own["share"], "tp": own["engine_tp"], "max_model_len": tokens,

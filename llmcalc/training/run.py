@@ -199,10 +199,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     """
     own = read_lengths({**{setting.name: setting.default for setting in SETTINGS}, **given})
     check_values(SETTINGS, own)
-    adapters = {
-        "lora_rank": own["lora_rank"],
-        "lora_targets": own["lora_targets"] and read_texts(own["lora_targets"], "lora_targets"),
-    }
+    targets = own["lora_targets"] and read_texts(own["lora_targets"], "lora_targets")
     tokens, batch_tokens = (
         None if own[name] is None else whole_number(own[name], name) for name in ("tokens", "batch_tokens")
     )
@@ -214,8 +211,9 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])
     return Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
-        own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")}, adapters,
-        step_settings, own["price"], (own["watts"], own["pue"], own["carbon"]), own["fit"],
+        own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
+        {"lora_rank": own["lora_rank"], "lora_targets": targets}, step_settings, own["price"],
+        (own["watts"], own["pue"], own["carbon"]), own["fit"],
     )  # fmt: skip
 
 

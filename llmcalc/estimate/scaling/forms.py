@@ -10,7 +10,7 @@ from math import exp, inf, log, log10
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
-from ..amounts import LARGEST
+from ...core.setting import LARGEST
 
 TRAIN, INFER = 6, 2  # FLOPs per parameter and token in training and in a forward pass [kaplan2020, Section 2.1]
 GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation

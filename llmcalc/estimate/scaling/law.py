@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import fields, record
-from ..amounts import LARGEST
+from ...core.setting import LARGEST
 from . import forms
 
 COUNTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ...core.architecture import Architecture
@@ -93,13 +94,11 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
     """Return the optimal D for N and, if the loss is known, the minimum compute and optimal N for this loss."""
     found: dict[str, float] = {}
-    try:
+    with suppress(InputError):  # the law has no optimum
         found["best_tokens"] = form.tokens_on_path(n)
         if loss is not None:
             found["least_compute"] = form.compute_for(loss)
             found["best_parameters"] = form.optimum(found["least_compute"])[0]
-    except InputError:  # the law has no optimum
-        pass
     return found
 
 

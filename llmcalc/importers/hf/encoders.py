@@ -19,10 +19,8 @@ NO_FIELDS: Mapping[str, Any] = {}
 TRANSFORMER = "vision_encoders.transformer.read"
 # keys of encoder configs that change neither sizes nor computation
 _IGNORED = """
-    projection_dim vocab_size num_image_tokens _attn_implementation is_encoder_decoder tie_word_embeddings
-    projector_hidden_act vision_feature_layer max_image_size size use_base_siglip image_token_id video_token_id
-    vision_start_token_id vision_end_token_id image_seq_length video_seq_length scale_embedding
-    max_position_embeddings
+    projection_dim vocab_size is_encoder_decoder tie_word_embeddings projector_hidden_act vision_feature_layer
+    max_image_size size use_base_siglip image_seq_length video_seq_length max_position_embeddings
 """
 
 

@@ -7,11 +7,13 @@ the same size.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil, lcm
 
 from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
+from ...core.amount import group_by
 from ...core.form import Form
 from ...core.record import NamedTuple
 from .states import NO_STATES, StatePool
@@ -46,9 +48,6 @@ class CacheLayer(NamedTuple):
     keys: Fraction = Fraction()
 
 
-Key = tuple[str, str, int | None, str, str]
-
-
 def cache_layers(
     short: StateSize,
     long: StateSize,
@@ -62,39 +61,30 @@ def cache_layers(
     ``widths`` holds the bytes of an element relative to those of the states, by role. A convolution state also keeps
     ``kept`` drafted tokens. Blocks of latents have a multiple of ``latent_rows`` tokens.
     """
-    found: dict[Key, dict[tuple[str, int], Fraction]] = {}
-    keys: dict[Key, Fraction] = {}
-    counts: dict[Key, int] = {}
-    ranks: dict[Key, int] = {}
-    rows: dict[Key, int] = {}
-    for tensor in short.tensors:
-        key = _key(tensor)
-        ranks[key] = max(ranks.get(key, 1), tensor.n_ranks)
-        counts[key] = tensor.entry.applied
-        rows[key] = max(rows.get(key, ROWS), latent_rows if tensor.stores("latents") else ROWS)
-    for (tensor, before), (_, after) in zip(short.sizes, long.sizes, strict=True):
-        key = _key(tensor)
-        growth, own = Fraction(after - before, (LONG - SHORT) * counts[key]), Fraction(before, counts[key])
-        kind, window, size = FULL, 0, growth * widths.get(tensor.state.role, 1)
-        if tensor.state.role == INDEX:
-            keys[key] = keys.get(key, Fraction()) + size
-        if not growth and tensor.state.role in CACHED:
-            window = window_of(tensor)
-            kind, size = (WINDOW, own / window) if window else (FULL, own)
-            if tensor.is_refilled and tensor.state.role != INDEX:
-                kind, window = FULL, 0
-        elif not growth:
-            kind, size = STATE, own * tensor.n_ranks / ranks[key] * widths.get(tensor.state.role, 1)
-            if kept and tensor.state.role == CONVOLUTION:
-                length = Fraction(str(tensor.factors[-1][1]))
-                size *= (length + kept) / length
-        sums = found.setdefault(key, {})
-        sums[kind, window] = sums.get((kind, window), Fraction()) + size
-    merged: dict[tuple[str, Fraction, int, int, Fraction], int] = {}
-    for key, sums in found.items():
+    merged = Counter[tuple[str, Fraction, int, int, Fraction]]()
+    both = zip(short.tensors, short.sizes, long.sizes, strict=True)
+    for tensors in group_by(both, lambda each: layer_key(each[0])).values():
+        first, keys, sums = tensors[0][0], Fraction(), dict[tuple[str, int], Fraction]()
+        n_layers, n_ranks = first.entry.applied, max([tensor.n_ranks for tensor, *_ in tensors])
+        rows = max([latent_rows if tensor.stores("latents") else ROWS for tensor, *_ in tensors])
+        for tensor, (_, before), (_, after) in tensors:
+            growth, own = Fraction(after - before, (LONG - SHORT) * n_layers), Fraction(before, n_layers)
+            kind, window, size = FULL, 0, growth * widths.get(tensor.state.role, 1)
+            if tensor.state.role == INDEX:
+                keys += size
+            if not growth and tensor.state.role in CACHED:
+                window = window_of(tensor)
+                kind, size = (WINDOW, own / window) if window else (FULL, own)
+                if tensor.is_refilled and tensor.state.role != INDEX:
+                    kind, window = FULL, 0
+            elif not growth:
+                kind, size = STATE, own * tensor.n_ranks / n_ranks * widths.get(tensor.state.role, 1)
+                if kept and tensor.state.role == CONVOLUTION:
+                    length = Fraction(str(tensor.factors[-1][1]))
+                    size *= (length + kept) / length
+            sums[kind, window] = sums.get((kind, window), Fraction()) + size
         for (kind, window), size in sums.items():
-            layer = (kind, size, window, rows[key], keys.get(key, Fraction()) if kind == FULL else Fraction())
-            merged[layer] = merged.get(layer, 0) + counts[key]
+            merged[kind, size, window, rows, keys if kind == FULL else Fraction()] += n_layers
     return tuple(
         CacheLayer(kind, size, window, n_layers, multiple, indexed)
         for (kind, size, window, multiple, indexed), n_layers in merged.items()
@@ -102,7 +92,8 @@ def cache_layers(
     )
 
 
-def _key(tensor: CachedTensor) -> Key:
+def layer_key(tensor: CachedTensor) -> tuple[object, ...]:
+    """Return the place of the layer that a tensor belongs to."""
     entry = tensor.entry
     return entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name
 
@@ -203,15 +194,14 @@ def cache_groups(
         multiple = lcm(max(layer.multiple for layer in tokens), chunk or 1)
         block_size = max(block_size, multiple * ceil(largest / (multiple * row)))
     page = max(layer.bytes for layer in tokens if layer.kind == FULL or not has_scratch) * block_size
-    kinds: dict[tuple[str, int, int], int] = {}
+    kinds = Counter[tuple[str, int, int]]()
     for layer in layers:
         size = block_size if chunk else 1
         if layer.kind == WINDOW and has_scratch:
             layer, size = layer._replace(kind=SCRATCH), layer.window
         elif layer.kind != STATE:
             size = block_size * int(page / (layer.bytes * block_size))  # the rest of the page is padding
-        own = (layer.kind, layer.window, size)
-        kinds[own] = kinds.get(own, 0) + layer.n_layers
+        kinds[layer.kind, layer.window, size] += layer.n_layers
     fewest, most = min(kinds.values()), max(kinds.values())
     n_layers = most if most < fewest * ratio else fewest
     groups = tuple(CacheGroup(*key, -(-count // n_layers)) for key, count in kinds.items())

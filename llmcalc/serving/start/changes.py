@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
+from ...core.record import NOTHING
 from ...data import tables
 from ...engines.hardware import refuses_dtype
-from ...engines.settings import divided_experts, smaller_format, states_all
+from ...engines.settings import LENGTH, divided_experts, smaller_format, states_all
 from ...estimate.hardware import NODE, usual_counts
 from ...fitting.advice import Change, Settings, advice, first_enough, tried
-from .llama_cpp_fit import LENGTH, longest_context, placements
+from .llama_cpp_fit import longest_context, placements
 
 if TYPE_CHECKING:
     from .start import Start
@@ -23,7 +24,6 @@ MOST_TIMES = 8  # as many GPUs
 MOST_RANKS = 256  # tensor-parallel ranks of a suggestion
 GPUS = "gpus"  # number of GPUs in a change
 LAYOUT = frozenset({"tp", "pp"})
-NOTHING: Mapping[str, Any] = {}
 
 
 def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterator[Change]:

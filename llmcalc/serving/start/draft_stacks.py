@@ -5,8 +5,6 @@ A layer that belongs to the target has a name in ``share``. All other layers are
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.architecture import PREDICTION_LAYERS, Architecture, Named, PipelineStage, Run, Stack
 from ...core.ledger import rows
 from ...core.record import changed
@@ -62,9 +60,8 @@ def eagle_stack(
         own_vocabulary: tokens of an output table of its own, or 0 if the output table is that of the target.
     """
     main = architecture.main
-    inputs = list(_of_target(main.inputs))
-    if d_model != main.d_model:
-        inputs = [Named("token", Embedding(vocabulary, d_model))]
+    is_wider = d_model != main.d_model
+    inputs = [Named("token", Embedding(vocabulary, d_model))] if is_wider else _of_target(main.inputs)
     joined = features * main.d_model + (d_model if features == 1 else 0)
     inputs.append(Named("projection", Linear(joined, d_model, bias=False)))
     if second_inputs:
@@ -87,9 +84,5 @@ def outside_blocks(architecture: Architecture, stack: Stack) -> PipelineStage:
 
 def _of_target(layers: tuple[Named, ...]) -> list[Named]:
     """Return the vocabulary tables of a target, as layers that are stored with it."""
-    found = []
-    for name, layer in layers:
-        own: Any = layer
-        if isinstance(layer, (Embedding, Head)):
-            found.append(Named(name, changed(own, share=own.share or HEAD_OF_TARGET)))
-    return found
+    tables = ((name, layer) for name, layer in layers if isinstance(layer, (Embedding, Head)))
+    return [Named(name, changed(layer, share=layer.share or HEAD_OF_TARGET)) for name, layer in tables]

@@ -25,12 +25,12 @@ from .asked_drafts import EAGLE, EAGLE3, LLAMA_CPP, MODEL, MTP, Asked, stated_me
 from .cache import STATE, CacheLayer
 from .draft_stacks import eagle_stack, has_prediction, outside_blocks, part_of, prediction_stack
 from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
+from .memory import STATIC  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 from .models import layers_of, load_served, serving_mesh_of, vocabulary
 from .weights import length_on_rank, padded_weights
 
 TITLES = {MODEL: "draft model", MTP: "MTP layer", EAGLE: "EAGLE head", EAGLE3: "EAGLE-3 head"}
 LOGIT_BYTES = 4
-SHARED_LATE = "static"  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 # whose checkpoints leave these layers in 16 bits (vllm-project/vllm#38832 and #25987: NVIDIA Model-Optimizer)
 UNQUANTISED = ("nvfp4",)
 DRAFT_VOCABULARY = 32_000  # usual number of tokens of an EAGLE-3 head
@@ -78,12 +78,12 @@ class Draft(NamedTuple):
         if placed:
             weights = Interval.exact(placed.drafts.get(placed.largest_gpu, 0))
             return (self.title, weights), ("draft compute buffer", self.compute)
-        tables = self.tables if profile.rule == SHARED_LATE else 0
+        tables = self.tables if profile.rule == STATIC else 0
         return ((self.title, self.weights + Interval.exact(tables)),)
 
     def cached(self, target: Sequence[CacheLayer], profile: EngineProfile) -> tuple[CacheLayer, ...]:
         """Return the layers for which an engine sizes its cache. SGLang takes them to be like those of the target."""
-        if profile.rule != SHARED_LATE:
+        if profile.rule != STATIC:
             return self.layers
         n_own, n_target = (sum(each.n_layers for each in own if each.kind != STATE) for own in (self.layers, target))
         share = Fraction(n_own, n_target or 1)
@@ -113,11 +113,7 @@ def _model(asked: Asked, profile: EngineProfile, settings: Mapping[str, Any]) ->
     if not asked.name:
         raise InputError("missing draft model", parameter="draft", hint="add {draft=MODEL}")
     is_source = asked.name.startswith("hf:") or os.path.exists(asked.name)
-    if is_source:
-        model, weights = read_model(asked.name), None
-        notes: tuple[str, ...] = ()
-    else:
-        model, _, weights, notes = load_served(asked.name, is_repository=True)
+    model, _, weights, notes = load_served(asked.name, is_repository=not is_source)
     own = {**settings, "weights": asked.weights or weights, "pp": 1, "tp": asked.tp or settings.get("tp", 1), "dp": 1}
     own |= {"expert_parallel": False, "ep": 1}
     if profile.rule == LLAMA_CPP:

@@ -63,9 +63,7 @@ def encoder_notes(encoder: Encoder | None, model: ModelBytes, settings: Mapping[
     found = [f"weights include {model.encoder / GIB:.2f} GiB of the image encoder"] if model.encoder else []
     if settings["encoder"] == PROFILED and encoder.rule:
         largest, count = profiled_images(encoder.rule, settings)
-        images = (
-            f"{count} images of {largest.tokens:,} tokens" if count > 1 else f"an image of {largest.tokens:,} tokens"
-        )
+        images = f"{f'{count} images' if count > 1 else 'an image'} of {largest.tokens:,} tokens"
         found.append(f"activation includes {model.images / GIB:.2f} GiB of {images} in the profile run")
     elif settings["encoder"] == PROFILED:
         found.append("the image processor is not known, so the images of the profile run are not counted")

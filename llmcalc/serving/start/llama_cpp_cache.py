@@ -105,11 +105,8 @@ def _latent_row(tensor: CachedTensor, key: int, value: int, options: CacheOption
     stored, axes = tensor.entry.layer.STORED, declare(tensor.entry.layer).axes
     heads, is_first = (stored.head_keys, stored.head_values), tensor.state.name == stored.latents.split()[0]
     if any(heads) and (options.mla == 0 or (options.mla is None and options.is_before(LATENTS))):
-        n_keys, n_values = (
-            prod(int(axes[axis]) for axis in own.split()) for own in (stored.head_keys, stored.head_values)
-        )
+        n_keys, n_values = (prod(int(axes[axis]) for axis in own.split()) for own in heads)
         return (n_keys * key + n_values * value) // tensor.columns if is_first else 0
-    has_values = options.mla == 1 and not options.flash_attention
-    if options.mla is None and options.is_before(NO_VALUES):
-        has_values = True
+    is_old = options.mla is None and options.is_before(NO_VALUES)
+    has_values = is_old or (options.mla == 1 and not options.flash_attention)
     return key + (value if has_values and is_first else 0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...calc.memory.fit import largest_fitting
 from ...calc.touched_experts import expert_layers
 from ...engines.profile import version_number
+from ...engines.settings import LENGTH
 
 if TYPE_CHECKING:
     from .start import Start
@@ -21,7 +22,6 @@ AUTOMATIC = 7_410  # about the first build that places a model that doesn't fit 
 MARGIN = 2**30  # bytes of each GPU that stay free
 SHORTEST, STEP = 4096, 256  # tokens per sequence: the shortest context, and what contexts are a multiple of
 PLACED = ("gpu_layers", "cpu_experts", "cpu_all_experts", "cpu_dense", "tensor_overrides")
-LENGTH = "max_model_len"
 Predict = Callable[[Mapping[str, Any]], "Start"]
 Fits = Callable[[Mapping[str, Any]], bool]
 

@@ -142,9 +142,8 @@ def llama_cpp_layer(
     buffers = llama_cpp_cache(own, options)
     device = read_placement(settings, build, settings.get("pp", 1)).device(n_layers - 1, n_layers)
     place = HOST if settings.get("host_cache") else device
-    devices = {device: DeviceBytes(weights, 0 if place is not device else buffers.total)}
-    if place is not device:
-        devices[place] = DeviceBytes(0, buffers.total)
+    devices = {device: DeviceBytes(weights, 0)}
+    devices[place] = DeviceBytes(weights if place is device else 0, buffers.total)
     return LlamaCppModel(devices, buffers, 0, (0, 1), groups={place: own})
 
 

@@ -222,9 +222,7 @@ def _rotary_tables(architecture: Architecture, settings: Mapping[str, Any], widt
     ``scaled_tables``, methods that scale all positions have rows for ``factor`` times this length, and YaRN for
     ``factor`` times the length before scaling.
     """
-    layers = [
-        layer for run in architecture.main.runs for sublayer in run.block.sublayers for _, layer in sublayer.layers()
-    ]
+    layers = [layer for run in architecture.main.runs for part in run.block.sublayers for _, layer in part.layers()]
     ropes = {rope for layer in layers if (rope := getattr(layer, "rope", None)) is not None}
     length = settings["max_model_len"]
     with suppress(InputError):
@@ -245,10 +243,8 @@ def layers_of(stage: Architecture, settings: Mapping[str, Any]) -> tuple[CacheLa
     cache, dtype = number_format(name, "cache") if name else None, settings.get("dtype", "bf16")
     own: dict[str, Any] = {"dtype": dtype, "cache": cache, "mesh": mesh, "extend": True}
     formats, kept = state_formats(stage, settings), settings.get("kept_drafts", 0)
-    rows, records = (
-        settings.get("latent_rows", ROWS),
-        tuple((role, *sizes) for role, sizes in settings.get("records", {}).items()),
-    )
+    rows = settings.get("latent_rows", ROWS)
+    records = tuple((role, *sizes) for role, sizes in settings.get("records", {}).items())
 
     def compute() -> tuple[CacheLayer, ...]:
         widths = {
@@ -305,15 +301,12 @@ def groups_of(
     stages = pipeline_stages(architecture, settings.get("pp", 1), uneven=True)
     for number, stage in enumerate(stages):
         layers = (*layers_of(stage, settings), *(drafts if stage is stages[-1] else ()))
-        if not layers:
-            continue
-        if rule == PROFILED:
+        if layers and rule == PROFILED:
             chunk = _chunk(architecture) if settings["kept_states"] == ALL else 0
             has_scratch = settings.get("has_scratch", False)
             found[number] = cache_groups(layers, size, settings["group_ratio"], is_grouped, has_scratch, chunk)
-            continue
-        sliding = settings["sliding_ratio"] if is_grouped else 1.0
-        found[number] = flat_cache(layers, size, sliding, states)
+        elif layers:
+            found[number] = flat_cache(layers, size, settings["sliding_ratio"] if is_grouped else 1.0, states)
     if not found:
         hint = "add {isl=512} for its throughput on sequences of 512 tokens; memory computes what it needs"
         text = f"missing for {architecture.name}, which has no cache"
@@ -335,8 +328,7 @@ def kept_states(architecture: Architecture, settings: Mapping[str, Any]) -> str:
 
 def _chunk(architecture: Architecture) -> int:
     """Return the tokens of a chunk in which a model computes its recurrent states."""
-    layers = (layer for run in architecture.main.runs for sub in run.block.sublayers for _, layer in sub.layers())
-    chunks = (getattr(layer, "chunk", None) for layer in layers)
+    chunks = (getattr(layer, "chunk", None) for run in architecture.main.runs for _, layer in run.block.layers())
     return max((chunk for chunk in chunks if isinstance(chunk, int)), default=LONG_CHUNK)
 
 

@@ -52,8 +52,7 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
         read = [f"{found.model} is read as {architecture.name}"]
     with suppress(InputError):
         length = served_length(architecture, "llama.cpp")
-    memory = gpus.memory_bytes or (gpus.accelerator.usable_bytes if gpus.accelerator else 0)
-    context = usual_context(memory * (gpus.count or 1), length)
+    context = usual_context(gpus.usable_bytes * (gpus.count or 1), length)
     words = found.words(context, length, requests)
     if settings.get("cache"):
         settings = {**settings, "cache_v": settings["cache"]}  # a variable sets both

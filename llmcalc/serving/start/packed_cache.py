@@ -12,10 +12,11 @@ from math import ceil, isqrt
 from typing import Any
 
 from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
+from ...core.amount import group_by, summed
 from ...core.errors import InputError
 from ...core.form import Form
 from ...core.record import NamedTuple
-from .cache import FULL, INDEX, WINDOW, CacheGroup, CacheGroups, round_up, window_of
+from .cache import FULL, INDEX, WINDOW, CacheGroup, CacheGroups, layer_key, round_up, window_of
 
 TUPLES = "tuples"  # a block has pages of every size for as many layers as the largest group
 SIZES = "sizes"  # a block has as many pages of each size as any group
@@ -75,11 +76,7 @@ def compressed_pages(states: StateSize, rule: Mapping[str, Any], block_size: int
 
 def _layers(states: StateSize) -> Iterable[Sequence[CachedTensor]]:
     """Return the states of each layer."""
-    found: dict[tuple[str, str, int | None, str, str], list[CachedTensor]] = {}
-    for tensor in states.tensors:
-        entry = tensor.entry
-        found.setdefault((entry.stack.name, entry.section, entry.run, entry.sublayer, entry.name), []).append(tensor)
-    return found.values()
+    return group_by(states.tensors, layer_key).values()
 
 
 def _pages(
@@ -175,11 +172,8 @@ def packed_groups(
 
 def _types(pages: Sequence[Page]) -> dict[tuple[str, int, int], dict[int, int]]:
     """Return the number of layers by the bytes of their pages, for each type. Full attention is the first type."""
-    found: dict[tuple[str, int, int], dict[int, int]] = {}
-    for page in sorted(pages, key=lambda each: each.kind != FULL):
-        layers = found.setdefault(page.type, {})
-        layers[page.bytes] = layers.get(page.bytes, 0) + page.n_layers
-    return found
+    ordered = group_by(sorted(pages, key=lambda page: page.kind != FULL), lambda page: page.type)
+    return {kind: summed((page.bytes, page.n_layers) for page in own) for kind, own in ordered.items()}
 
 
 def _numbers_of_groups(
@@ -221,8 +215,6 @@ def least_padding(counts: Sequence[int], least: int) -> int:
 
 def _padded(layers: Mapping[int, int], sizes: Iterable[int]) -> dict[int, int]:
     """Return layers whose pages have the next larger of some sizes."""
-    found: dict[int, int] = {}
-    for size, count in layers.items():
-        own = min((each for each in sizes if each >= size), default=size)
-        found[own] = found.get(own, 0) + count
-    return found
+    return summed(
+        (min((each for each in sizes if each >= size), default=size), count) for size, count in layers.items()
+    )

@@ -12,12 +12,12 @@ from ...calc.pipeline_stages import pipeline_stages
 from ...core.architecture import Architecture
 from ...core.errors import spelled
 from ...core.record import remembered
+from ...engines.settings import AUTO
 from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up
 from .packed_cache import Page, compressed_pages, is_compressed, packed_groups
 from .start import Start
 
 FP4_INDEX = {"use_fp4_indexer_cache": "true", "indexer_kv_dtype": "mxfp4"}  # keys of vLLM's attention config
-AUTO = "auto"
 DIFFERENT = 0.05  # share by which a log counts other requests than those that run
 
 

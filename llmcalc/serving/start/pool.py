@@ -8,9 +8,9 @@ request whose largest step of prefill is in progress, in which a sliding window 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from math import inf
 
+from ...core.amount import summed
 from ...core.arrays import Number, namespace
 from ...core.record import NamedTuple
 from .cache import FULL, SCRATCH, STATE, WINDOW, CacheGroups, CacheLayer
@@ -100,8 +100,5 @@ def paged_pool(groups: CacheGroups, space: float, state_blocks: int, ranks: int 
 
 def pool_of_layers(layers: Sequence[CacheLayer], space: float) -> CachePool:
     """Return a pool that stores exactly what the layers cache, token by token."""
-    sizes: dict[tuple[str, int], Fraction] = {}
-    for layer in layers:
-        own = layer.kind, layer.window
-        sizes[own] = sizes.get(own, Fraction()) + layer.bytes * layer.n_layers
+    sizes = summed(((layer.kind, layer.window), layer.bytes * layer.n_layers) for layer in layers)
     return CachePool(tuple(PoolGroup(*own, 1, float(size)) for own, size in sizes.items()), space)

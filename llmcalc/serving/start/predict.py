@@ -12,7 +12,7 @@ from ...engines.hardware import refused_format, refuses_dtype
 from ...engines.lengths import length_notes, start_length
 from ...engines.profile import GIB, EngineProfile, version_number
 from ...engines.served_models import unserved
-from ...engines.settings import setting_flags
+from ...engines.settings import AUTO, setting_flags
 from ...inputs.gguf_names import dynamic_warnings
 from ...inputs.gpus import Gpus
 from .asked_drafts import NONE, asked_draft, kept_drafts, state_copies, state_pool, steps_in_flight
@@ -29,8 +29,6 @@ from .states import NO_STATES
 if TYPE_CHECKING:
     from ..deployment import Deployment
     from .drafts import Draft
-
-AUTO = "auto"
 
 
 def start(deployment: Deployment) -> Start:

@@ -16,12 +16,12 @@ from ...core.errors import spelled
 from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
-from ...core.record import record
+from ...core.record import NOTHING, record
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
 from .cache import ALIGNED, STATE, CacheGroups
-from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
+from .memory import MIB, PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from .llama_cpp_cache import LlamaCppCache
     from .llama_cpp_models import LlamaCppModel
 
-NOTHING: Mapping[str, Any] = {}
 LAYOUT = ("tp", "pp", "dp")
-MIB = 2**20
 
 
 @record
@@ -119,7 +117,7 @@ class Start(NotebookDisplay):
     @property
     def ranks(self) -> int:
         """Number of GPUs of all replicas."""
-        return int(prod(self.settings.get(name, 1) for name in ("tp", "pp", "dp")))
+        return int(prod(self.settings.get(name, 1) for name in LAYOUT))
 
     @property
     def max_model_len(self) -> int:

@@ -16,7 +16,7 @@ from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
 from ...engines.settings import divided_experts
-from ...estimate.hardware import NODE
+from ...estimate.hardware import NODE, parts_of_node
 from ...fitting.layouts import divisors
 from ...fitting.memory import serving_stages
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
     from .start import Start
 
-TRAY = 4  # GPUs by which part of a large node grows
 Sizes = dict[str, Any]  # of a layout
 
 
@@ -118,8 +117,7 @@ def usual_sizes(architecture: Architecture, count: int, node: int = NODE) -> lis
     ([16, 8, 7, 6, 5, 4, 3, 2, 1], [16, 12, 8, 7, 6, 5, 4, 3, 2, 1])
     """
     nodes = range(node, min(count, node * architecture.main.n_layers) + 1, node)
-    parts = (*range(1, min(node, NODE)), *range(NODE, node, TRAY))
-    return sorted((size for size in (*parts, *nodes) if size <= count), reverse=True)
+    return sorted((size for size in (*parts_of_node(node), *nodes) if size <= count), reverse=True)
 
 
 def layout_text(sizes: Mapping[str, Any]) -> str:

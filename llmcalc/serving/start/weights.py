@@ -11,6 +11,7 @@ from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.memory.weight_formats import TABLES
 from ...calc.params import component
 from ...calc.sharding import TENSOR_DIVISIONS, Mesh
+from ...core.amount import group_by
 from ...core.architecture import Architecture
 from ...core.ledger import Row, model_rows
 from ...core.record import remembered
@@ -97,10 +98,8 @@ def expert_buffers(architecture: Architecture, mesh: Mesh, fused: tuple[str, ...
     """
     if architecture.inputs.get("quantization", {}).get("quant_method") in fused:
         return 0
-    matrices: dict[tuple[object, ...], list[Row]] = {}
-    for row in model_rows(architecture, distinct=True):
-        if row.tensor.active is not None and row.tensor.linear:
-            matrices.setdefault((row.entry.path, row.entry.number, row.part), []).append(row)
+    routed = (row for row in model_rows(architecture, distinct=True) if row.tensor.active and row.tensor.linear)
+    matrices = group_by(routed, lambda row: (row.entry.path, row.entry.number, row.part))
     return max((_expert_buffers(own, mesh) for own in matrices.values()), default=0)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.arrays import Number
 from ...core.record import changed, record
-from ...kernels.cost import Cost, StepTime
+from ...kernels.cost import NO_COST, StepTime
 from .step import StepModel, step_values
 
 DRAFT = "draft"  # component of the kernels of a draft
@@ -71,8 +71,7 @@ def drafted_prefill(model: StepModel, speculation: Speculation | None, prefill: 
 
 def _with_draft(step: StepTime, draft: StepTime, times: int) -> StepTime:
     """Return a step with passes of a draft."""
-    total, usual = draft.total, step.components.get(DRAFT)
-    added = usual.plus(total, times) if usual else Cost(*(each * times for each in total))
+    added = step.components.get(DRAFT, NO_COST).plus(draft.total, times)
     moved = {name: step.collectives.get(name, 0.0) + times * own for name, own in draft.collectives.items()}
     return step._replace(
         components={**step.components, DRAFT: added}, collectives={**step.collectives, **moved},

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...core.arrays import Number, namespace
 from ...core.errors import InputError
-from ...core.record import record
+from ...core.record import fields, record
 from ...engines.profile import version_number
 from ...estimate.cost import SIXTEEN_BIT
 from ...estimate.hardware import Accelerator
+from ...kernels.tiles import MICRO
 from ..admission import Admission, read_admission
 
-MICRO = 1e-6
 INT8, FP16 = "int8", "fp16"
 TIMES = (  # in microseconds in the data
     "step", "sequence", "rank", "kernel", "prefill_kernel", "static_kernel", "collective", "server", "draft_step",
@@ -78,31 +78,31 @@ class EngineStep:
     static_kernel_s: float
     is_scheduled: bool
     has_data_parallel: bool
-    divides_layers: bool
     collective_s: float
     prefill_share: float
     stage_wait: float
     wait: float
     server_s: float
-    libraries: Mapping[str, str]
-    separate_heads: tuple[str, ...]
-    unified_attention: tuple[str, ...]
     launches: Mapping[str, float]
-    reading: Mapping[str, float]
     gaps: Mapping[str, float]
-    host: Mapping[str, Any]
-    computing: Mapping[str, Mapping[str, float]]
     draft_step_s: float
     draft_pass_s: float
-    overlap_tokens: int
     chunk: int
     depends_on_version: bool
     memory_share: float
     other_bytes: float
     admission: Admission
-    shares_tokens: bool
     launch_s: float
     launch_range_s: tuple[float, float]
+    divides_layers: bool = False
+    libraries: Mapping[str, str] = {}
+    separate_heads: Sequence[str] = ()
+    unified_attention: Sequence[str] = ()
+    reading: Mapping[str, float] = {}
+    host: Mapping[str, Any] = {}
+    computing: Mapping[str, Mapping[str, float]] = {}
+    overlap_tokens: int = 2
+    shares_tokens: bool = False
     is_eager: bool = False
 
     def prefill_limit(self, limit: Number, decoded: Number) -> Number:
@@ -163,35 +163,22 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         entry = _in_version(own, engines[own], version)
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
     usual = {"rank_us": 0, "prefill_kernel_us": eager_us, "static_kernel_us": entry.get("static_us", eager_us)}
-    entry = {**found, **found["unknown"], **usual, **entry}
-    return EngineStep(
-        name=own or name,
-        is_known=own is not None,
+    entry, launch_us = {**found, **found["unknown"], **usual, **entry}, found["launch_us"]
+    return EngineStep(**{field.name: entry[field.name] for field in fields(EngineStep) if field.name in entry} | {
+        "name": own or name,
+        "is_known": own is not None,
         **{f"{name}_s": entry[f"{name}_us"] * MICRO for name in TIMES},
-        is_scheduled=entry.get("scheduler", False),
-        has_data_parallel=entry.get("data_parallel", False),
-        divides_layers=entry.get("divides_layers", False),
-        prefill_share=entry["prefill_share"],
-        stage_wait=entry["stage_wait"],
-        wait=entry["wait"],
-        libraries=entry.get("libraries", {}),
-        separate_heads=tuple(entry.get("separate_heads", ())),
-        unified_attention=tuple(entry.get("unified_attention", ())),
-        launches={name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
-        reading=entry.get("reading", {}),
-        gaps={vendor: each * MICRO for vendor, each in entry.get("gap_us", {}).items()},
-        host=entry.get("host", {}),
-        computing=entry.get("computing", {}),
-        overlap_tokens=entry.get("overlap_tokens", 2),
-        chunk=entry["max_num_batched_tokens"],
-        depends_on_version="earlier" in entry,
-        memory_share=entry["memory_share"],
-        other_bytes=entry["other_gb"] * 1e9,
-        admission=read_admission(entry.get("admission", {})),
-        shares_tokens=entry.get("shares_tokens", False),
-        launch_s=found["launch_us"]["best"] * MICRO,
-        launch_range_s=(found["launch_us"]["low"] * MICRO, found["launch_us"]["high"] * MICRO),
-    )
+        "is_scheduled": entry.get("scheduler", False),
+        "has_data_parallel": entry.get("data_parallel", False),
+        "launches": {name: number * entry.get("kernels", 1) for name, number in found["launches"].items()},
+        "gaps": {vendor: each * MICRO for vendor, each in entry.get("gap_us", {}).items()},
+        "chunk": entry["max_num_batched_tokens"],
+        "depends_on_version": "earlier" in entry,
+        "other_bytes": entry["other_gb"] * 1e9,
+        "admission": read_admission(entry.get("admission", {})),
+        "launch_s": launch_us["best"] * MICRO,
+        "launch_range_s": (launch_us["low"] * MICRO, launch_us["high"] * MICRO),
+    })  # fmt: skip
 
 
 def _median(values: list[float]) -> float:

@@ -21,10 +21,9 @@ from ...engines.llama_cpp_weights import HostShares
 from ...estimate.hardware import Accelerator
 from ...kernels.cost import Cost, StepTime
 from ...kernels.operations import Attention, GroupedGemm, Operation, Recurrence
+from ...kernels.tiles import GIGA, MICRO
+from ..start.llama_cpp_models import MANY_TOKENS
 from .step import StepModel, Values
-
-MANY_TOKENS = 32  # of a step, from which on a GPU computes with matrices in host memory
-GIGA, MICRO = 1e9, 1e-6
 
 
 @record

@@ -66,21 +66,11 @@ class TwoBatchSteps(StepModel):
         left = {name: shown * (2 * half.collectives[name]) / total for name in exchanged}
         tokens = sum(values["b"] * values["q"] for values in (decode, prefill) if values)
         both = StepTime(components, {**others, **left}, 2 * half.launches, whole.engine)
-        return _chosen(tokens >= self.engine.overlap_tokens, both, whole)
+        where, is_divided = namespace(tokens).where, tokens >= self.engine.overlap_tokens
+        found = whole.each(lambda usual, own: where(is_divided, own, usual), both)
+        return found._replace(list_operations=whole.list_operations)
 
 
 def _times(cost: Cost, times: int, slower: float) -> Cost:
     """Return a cost several times, on fewer multiprocessors."""
     return Cost(cost.seconds * times * slower, *(each * times for each in cost[1:]))
-
-
-def _chosen(condition: Number, one: StepTime, other: StepTime) -> StepTime:
-    """Return a step where a condition holds, and another one elsewhere."""
-    where = namespace(condition).where
-    components = {
-        name: Cost(*(where(condition, *pair) for pair in zip(one.components[name], cost, strict=True)))
-        for name, cost in other.components.items()
-    }
-    collectives = {name: where(condition, one.collectives[name], own) for name, own in other.collectives.items()}
-    launches, engine = (where(condition, getattr(one, name), getattr(other, name)) for name in ("launches", "engine"))
-    return StepTime(components, collectives, launches, engine, other.efficiencies, other.list_operations)

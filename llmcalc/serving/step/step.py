@@ -294,6 +294,8 @@ class StepModel(KernelCosts):
         """
         if not isinstance(size, int | float):
             return form(self, operation, size, weight_bytes)
+        if size <= 0:
+            return NO_COST, False
         found = self._known.get(id(operation))
         if found is None or found[0] != size:
             others, self._used = self._used, {}
@@ -315,17 +317,11 @@ class StepModel(KernelCosts):
                 stacks.setdefault(id(self.operands(operation)), []).append(own)
         found: dict[Key, tuple[Cost, Any]] = {}
         for stack in stacks.values():
-            keys, operations_of, sizes, each_rows = zip(*stack, strict=True)
-            rows = xp.stack(xp.broadcast_arrays(*each_rows))
-            n, k, batch, moved = (
-                xp.array(own).reshape(-1, *[1] * (rows.ndim - 1))
-                for own in (
-                    *zip(*((each.columns, each.inner, each.batch) for each in operations_of), strict=True),
-                    sizes,
-                )
-            )
-            cost, is_executed = self.gemm(changed(operations_of[0], columns=n, inner=k, batch=batch), rows, moved)
-            found |= {key: (Cost(*(each[at] for each in cost)), is_executed[at]) for at, key in enumerate(keys)}
+            rows = xp.stack(xp.broadcast_arrays(*(own for *_, own in stack)))
+            sizes = zip(*((one.columns, one.inner, one.batch, moved) for _, one, moved, _ in stack), strict=True)
+            n, k, batch, moved = (xp.array(own).reshape(-1, *[1] * (rows.ndim - 1)) for own in sizes)
+            cost, is_executed = self.gemm(changed(stack[0][1], columns=n, inner=k, batch=batch), rows, moved)
+            found |= {key: (Cost(*(each[at] for each in cost)), is_executed[at]) for at, (key, *_) in enumerate(stack)}
         return found
 
 

@@ -16,6 +16,7 @@ from ...core.errors import InputError
 from ...core.record import changed, remembered
 from ...data import table, tables
 from ...engines.profile import read_profile
+from ...estimate.cost import SIXTEEN_BIT
 from ...estimate.hardware import Accelerator
 from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
@@ -30,8 +31,6 @@ from .step import StepModel
 if TYPE_CHECKING:
     from ...checkpoint.published_weights import PublishedWeights
     from ...engines.llama_cpp_weights import Placement
-
-SIXTEEN_BITS = ("bf16", "fp16")
 
 
 def step_model(
@@ -151,7 +150,7 @@ def weight_bits(architecture: Architecture, name: str | None) -> WeightBits:
 
 
 def _weights(architecture: Architecture, name: str | None) -> RequestedFormats | PublishedWeights:
-    dtype = name if name in SIXTEEN_BITS else SIXTEEN_BITS[0]
+    dtype = name if name in SIXTEEN_BIT else SIXTEEN_BIT[0]
     return serving_weights(architecture, name, dtype, (), ())
 
 

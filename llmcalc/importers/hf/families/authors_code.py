@@ -17,9 +17,8 @@ from .llama import original_decoder
 from .llama_variants import with_token_rows
 
 _OLMO_IGNORED = """
-    attention_dropout residual_dropout embedding_dropout flash_attention rope_full_precision alibi_bias_max init_device
-    init_fn init_std init_cutoff_factor precision max_position_embeddings
-    block_group_size mask_token_id
+    residual_dropout flash_attention rope_full_precision alibi_bias_max init_device init_fn init_cutoff_factor precision
+    max_position_embeddings block_group_size
 """
 _OLMO_NORMS = {"default": "layernorm", "low_precision": "layernorm", "amd_compatible": "layernorm", "rms": "rmsnorm"}
 DIFFUSION = "the model denoises all tokens at once and uses no cache; it is counted as a causal model"
@@ -92,11 +91,11 @@ def telechat(config: Config) -> Architecture:
 
 def minimind(config: Config) -> Architecture:
     """Read a MiniMind 1 or 2 config. Experts have the width of the dense MLP, and one of them may be shared."""
-    config.ignore("flash_attn max_seq_len dropout aux_loss_alpha seq_aux")
+    config.ignore("flash_attn max_seq_len")
     width, step = config.d_model, config.size("multiple_of")
     hidden = config.optional_size("intermediate_size") or -(-(8 * width // 3) // step) * step
     if not config.flag("use_moe"):
-        config.ignore("n_routed_experts num_experts_per_tok n_shared_experts norm_topk_prob scoring_func")
+        config.ignore("n_routed_experts num_experts_per_tok n_shared_experts")
         return original_decoder(config, Mlp(width, hidden, "silu", gated=True))
     config.one_of("scoring_func", "softmax")
     config.override("intermediate_size", hidden)

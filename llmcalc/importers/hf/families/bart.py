@@ -8,17 +8,7 @@ from ....core.architecture import Architecture, Named, Stack
 from ....core.layer import Layer
 from ....layers import Capacity, Embedding, Moe, Routing
 from ..config import TOKENS, Config, Fields
-from .seq2seq import (
-    Style,
-    class_kind,
-    dense,
-    encoder_decoder,
-    head,
-    stack,
-    tied_tokens,
-    unscaled_embedding,
-    untied_tokens,
-)
+from .seq2seq import Style, class_kind, dense, encoder_decoder, head, stack, unscaled_embedding
 
 POSITION_OFFSET = 2  # rows before the first position
 PRE_NORM = Style(pre_norm=True, final_norm=True, embedding_norm=False, computed=True, buffer_bias=False)
@@ -40,7 +30,6 @@ def pegasus(config: Config) -> Architecture:
     """Read a PEGASUS [zhang2019pegasus] or Blenderbot config. PEGASUS stores sinusoids, and Blenderbot learns
     positions.
     """
-    config.ignore("encoder_no_repeat_ngram_size")
     return encoder_decoder(config, Style(pre_norm=True, final_norm=True, embedding_norm=False))
 
 
@@ -57,23 +46,9 @@ def blenderbot_small(config: Config) -> Architecture:
 
 def marian(config: Config) -> Architecture:
     """Read a Marian config [junczys2018]. Each language has its own token embedding unless embeddings are shared."""
-    style, kind = Style(embedding_norm=False), class_kind(config)
-    tied, together = config.flag("tie_word_embeddings", True), config.flag("share_encoder_decoder_embeddings", True)
-    vocab, width = config.vocab, config.size("d_model")
-    target = config.optional_size("decoder_vocab_size", zero_is_none=True) or vocab
-    if kind == "causal":
-        table = Named("token", Embedding(target, width, share=TOKENS if tied else None))
-        output = head(target if tied else vocab, width, tied)
-        return Architecture(config.model_type, (stack(config, style, "decoder", [table], [output], unused_cross=True),))
-    if together:
-        tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width, target)
-    else:
-        own = Embedding(target, width, table="other", share="decoder_embedding" if tied else None)
-        tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
-    rows, shared = (vocab, TOKENS) if together else (target, "decoder_embedding")
-    output = head(rows, width, tied, shared, buffer_bias=True)
-    decoder = stack(config, style, "decoder", tokens["decoder"], [output] if kind == "seq2seq" else [])
-    return Architecture(config.model_type, (stack(config, style, "encoder", tokens["encoder"], []), decoder))
+    is_apart = not config.flag("share_encoder_decoder_embeddings", True)
+    target = config.optional_size("decoder_vocab_size", zero_is_none=True)
+    return encoder_decoder(config, Style(embedding_norm=False), target, is_apart=is_apart)
 
 
 def _norm_first(stack: Stack) -> Stack:

@@ -95,7 +95,7 @@ def xlm(config: Config) -> Architecture:
     if adaptive or not config.flag("is_encoder", True):
         raise config.error("adaptive softmax (asm) and decoders (is_encoder: false) are not supported")
     config.ignore("sinusoidal_embeddings embed_init_std unk_index mask_index bos_index eos_index pad_index lang_id")
-    config.ignore("mask_token_id start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
+    config.ignore("start_n_top end_n_top lang2id id2lang asm_cutoffs asm_div_value max_vocab min_count")
     width, vocab = config.size("emb_dim"), config.vocab
     norm = config.layernorm(width=width)
     attention = Attention(width, config.size("n_heads"), causal=config.flag("causal"), **BIASED)

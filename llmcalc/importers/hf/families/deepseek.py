@@ -31,8 +31,7 @@ def deepseek_v2(config: Config) -> Architecture:
 def deepseek_ocr(config: Config) -> Architecture:
     """Read a DeepSeek-OCR 2 or Unlimited-OCR config with DeepSeek-V2's experts and grouped-query attention."""
     kinds = config.mlp_types(config.count("first_k_dense_replace", 1))
-    config.ignore("head_dim")  # the class divides hidden_size by the number of heads
-    config.ignore("layer_types")
+    config.ignore("head_dim layer_types")  # the class divides hidden_size by the number of heads
     attention = config.attention(d_head=config.divide_by_heads(config.d_model, config.n_heads))
     built = _with_expert_note(config, decoder(config, attention, softmax_experts(config), feeds=kinds))
     window = config.optional_size("sliding_window")

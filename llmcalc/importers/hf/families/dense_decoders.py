@@ -20,7 +20,7 @@ _OFFSET = 2  # rows before the first position
 
 def cpmant(config: Config) -> Architecture:
     """Read a CPM-Ant config. The model has a learned prompt, and all layers share one bias table."""
-    config.ignore("dropout_p init_std tie_word_embeddings max_position_embeddings")
+    config.ignore("dropout_p tie_word_embeddings max_position_embeddings")
     width, vocab, length = config.d_model, config.vocab, config.size("prompt_length")
     segments, distances = config.size("segment_types"), config.size("position_bias_num_buckets")
     norm = config.rmsnorm("eps")

@@ -32,7 +32,7 @@ def gemma3n(config: Config) -> Architecture:
     """Return the language model of Gemma 3n."""
     width, layers = config.d_model, config.n_layers
     streams, own = config.repeats("altup_num_inputs"), config.size("hidden_size_per_layer_input")
-    config.ignore("altup_coef_clip rope_local_base_freq")
+    config.ignore("altup_coef_clip")
     norm = config.rmsnorm()
     number = count()
     runs = runs_of(_kinds(config, layers), lambda kind: _block(config, kind, norm, own, f"block{next(number)}"))

@@ -25,7 +25,7 @@ def glm5_next(config: Config) -> Architecture:
     """Read a GLM-5.3-Flash config with KDA, indexed latent attention without positions, and hyper-connections."""
     layers, width = config.n_layers, config.d_model
     dense = min(config.count("first_k_dense_replace", 3), layers)
-    config.ignore("router_aux_loss_coef head_dim qk_head_dim")
+    config.ignore("head_dim qk_head_dim")
     for key in ("mhc", "mla_use_nope", "index_kpool_compress"):  # of published configs
         if not config.flag(key, True):
             config.add_unmodelled(f"{key} (False)")
@@ -75,8 +75,7 @@ def deepseek_v4(config: Config) -> Architecture:
     """Read a DeepSeek-V4 config [deepseek2026v4] with compressed attention, hyper-connections and hash routing."""
     layers, width, streams = config.n_layers, config.d_model, config.size("hc_mult")
     config.ignore("num_key_value_heads n_shared_experts attention_bias num_nextn_predict_layers expert_dtype")
-    config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta rope_theta")
-    config.ignore("norm_topk_prob")  # the class always normalises by the sum
+    config.ignore("partial_rotary_factor qk_rope_head_dim compress_rope_theta")
     score = config.string("scoring_func", "sqrtsoftplus").replace("sqrtsoftplus", "sqrt_softplus")
     routing = {"score": score, "correction": "buffer", "renormalise": True}
     shared = {"d_ff": config.size("moe_intermediate_size"), "bias": config.flag("mlp_bias")}

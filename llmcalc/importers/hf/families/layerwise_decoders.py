@@ -57,7 +57,7 @@ def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int
 def step3p5(config: Config) -> Architecture:
     """Read a Step 3.5 or 3.7 config with per-head gates. Windowed layers may have a different head count."""
     layers = config.n_layers
-    config.ignore("query_pre_attn_scalar mtp_layer_types mtp_mlp_layer_types")
+    config.ignore("mtp_layer_types mtp_mlp_layer_types")
     config.ignore("partial_rotary_factors attention_other_setting num_nextn_predict_layers")
     types = config.layer_types(["full_attention"] * layers)
     fields: Fields = {"qk_norm": {"unit_offset": True}, "gate": Gate(per_head=True, bias="none")}

@@ -22,13 +22,15 @@ RUNTIME_KEYS = "max_batch_size max_seq_len model_parallel_size"
 
 
 def llama(config: Config) -> Architecture:
-    """Read a LLaMA 1, 2 or 3 config [touvron2023a, touvron2023b, grattafiori2024]."""
+    """Read a LLaMA 1, 2 or 3 [touvron2023a, touvron2023b, grattafiori2024], InternLM [cai2024internlm] or openPangu
+    config.
+    """
     return decoder(config, mlp=config.gated_mlp(bias=config.flag("mlp_bias")))
 
 
 def llama4(config: Config) -> Architecture:
     """Read a Llama 4 config [meta2025llama4]. The transformers class runs every expert on every token."""
-    config.ignore("moe router_aux_loss_coef for_llm_compressor")
+    config.ignore("moe for_llm_compressor")
     chunk, rotated = config.optional_size("attention_chunk_size"), _rotated(config, config.n_layers)
     types = config.layer_types(["chunked_attention" if turned and chunk else "full_attention" for turned in rotated])
     keys, shared = ("num_local_experts", "intermediate_size"), {"d_ff": config.size("intermediate_size")}
@@ -84,7 +86,6 @@ def _name(kind: str, rotated: bool) -> str:
 
 def mllama(config: Config) -> Architecture:
     """Read a Llama 3.2 Vision text config. Image cross-attention layers are stored but not run."""
-    config.ignore("pad_token_id")
     key = "cross_attention_layers"
     crossed = CROSSED if config.get(key) is None else config.layer_indices(key)
     norm, own, mlp = config.rmsnorm(), config.attention(bias=False), config.gated_mlp()

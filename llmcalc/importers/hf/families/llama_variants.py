@@ -16,7 +16,6 @@ from ....layers.score_biases.alibi import Alibi
 from ..config import Config, Fields, Layers
 from ..rope import dynamic_alpha_fields
 from ..rules import causal_lm, decoder, runs_of, sublayer
-from .llama import llama
 
 MOLMO_TOKENS = 128  # rows of a second table, which the class always has
 _NAS_MULTIPLE = 256
@@ -232,7 +231,7 @@ def _nas_block(config: Config, entry: Any, norm: Layer, width: int, heads: int) 
 
 def mimo(config: Config) -> Architecture:
     """Read a MiMo config [xiaomi2025] as Qwen2. The multi-token prediction module is not counted."""
-    config.ignore("num_nextn_predict_layers use_sliding_window sliding_window max_window_layers")
+    config.ignore("num_nextn_predict_layers use_sliding_window sliding_window")
     return decoder(config, config.attention(bias=config.flag("attention_bias", True), o_bias=False))
 
 
@@ -244,12 +243,6 @@ def baichuan(config: Config) -> Architecture:
     changes: Fields = {} if config.d_model == _ROPE_WIDTH else {"score_bias": Alibi(), "rope": None}
     attention = config.attention(bias=False, n_kv_heads=config.n_heads, **changes)
     return decoder(config, attention, tied=config.flag("tie_word_embeddings"))
-
-
-def internlm2(config: Config) -> Architecture:
-    """Read an InternLM [cai2024internlm] or openPangu config as LLaMA with one flag for all attention biases."""
-    config.ignore("attn_implementation")
-    return llama(config)
 
 
 def minicpm(config: Config) -> Architecture:

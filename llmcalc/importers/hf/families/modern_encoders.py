@@ -79,7 +79,7 @@ def _has_head(config: Config) -> bool:
 
 
 def _encoder(config: Config, inputs: tuple[Named, ...], runs: tuple[Run, ...], outputs: list[Named]) -> Architecture:
-    config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings mask_token_id use_cache clf_pooling")
+    config.ignore("is_encoder_decoder max_position_embeddings tie_word_embeddings clf_pooling")
     return Architecture(config.model_type, (Stack("encoder", config.d_model, inputs, runs, tuple(outputs), "encoder"),))
 
 

@@ -127,7 +127,7 @@ def dbrx(config: Config) -> Architecture:
     width, heads = config.size("d_model"), config.size("n_heads")
     attend, feed = _nested(config, "attn_config"), _nested(config, "ffn_config")
     config.ignore("num_key_value_heads tie_word_embeddings")  # the class never ties embeddings
-    attend.ignore("attn_pdrop rope_theta is_encoder_decoder")
+    attend.ignore("is_encoder_decoder")
     feed.ignore("is_encoder_decoder hidden_size moe_loss_weight moe_jitter_eps")
     power = feed.get("moe_normalize_expert_weights", 1.0)  # order of the norm that divides gate values, or None
     order = 1.0 if power is None else feed.finite_number(power, "moe_normalize_expert_weights")

@@ -57,7 +57,6 @@ def bailing_moe(config: Config) -> Architecture:
     """Read a Ling or Ring config [ling2025] with softmax routing and a fused QKV projection."""
     if config.flag("norm_head"):
         config.add_unmodelled("the NumPy model does not support a head with normalised weight rows")
-    config.ignore("embedding_dropout")
     config.unmodelled_unless("norm_softmax", neutral=False)
     routed = config.experts(shared={"d_ff": config.shared_width()})
     found = decoder(config, _bailing_attention(config), routed, feeds=dense_first(config))
@@ -69,7 +68,7 @@ def bailing_moe_v2(config: Config) -> Architecture:
     config.one_of("score_function", "sigmoid")
     if not config.flag("use_rmsnorm", True) or not config.flag("moe_router_enable_expert_bias", True):
         raise config.error("LayerNorm and experts without a correction bias are not supported")
-    config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor embedding_dropout rotary_dim router_dtype")
+    config.ignore("num_nextn_predict_layers mtp_loss_scaling_factor rotary_dim")
     own = "moe_shared_expert_intermediate_size"
     shared = config.shared_width(width=own if config.optional_size(own) else "moe_intermediate_size")
     routed = config.experts(routing=SIGMOID, shared={"d_ff": shared}, expert_groups=config.expert_groups("two"))

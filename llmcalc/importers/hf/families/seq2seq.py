@@ -77,18 +77,32 @@ def class_kind(config: Config) -> str:
     return config.head_kind("seq2seq", "causal", "none")
 
 
-def encoder_decoder(config: Config, style: Style) -> Architecture:
-    """Return the encoder-decoder model, or only the decoder (with unused cross-attention) for causal classes."""
+def encoder_decoder(config: Config, style: Style, target: int | None = None, *, is_apart: bool = False) -> Architecture:
+    """Return the encoder-decoder model, or only the decoder (with unused cross-attention) for causal classes.
+
+    The decoder's table has ``target`` rows (default: those of the encoder's table). If the languages are apart
+    (``is_apart``), it is another table, to which the head may be tied.
+    """
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)
+    target = target or vocab
     if kind == "causal":
-        table = Embedding(vocab, width, share=TOKENS if tied else None)
-        lone = stack(config, style, "decoder", [Named("token", table)], [head(vocab, width, tied)], unused_cross=True)
+        table, output = (
+            Embedding(target, width, share=TOKENS if tied else None),
+            head(target if tied else vocab, width, tied),
+        )
+        lone = stack(config, style, "decoder", [Named("token", table)], [output], unused_cross=True)
         return Architecture(config.model_type, (lone,))
-    tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width)
+    if is_apart:
+        own = Embedding(target, width, table="other", share=DECODER_TABLE if tied else None)
+        tokens = {"encoder": [Named("token", Embedding(vocab, width))], "decoder": [Named("target", own)]}
+        output = head(target, width, tied, DECODER_TABLE, buffer_bias=style.buffer_bias)
+    else:
+        tokens = tied_tokens(vocab, width) if tied else untied_tokens(vocab, width, target)
+        output = head(vocab, width, tied, buffer_bias=style.buffer_bias)
     encoder = stack(config, style, "encoder", tokens["encoder"], [])
-    outputs = [head(vocab, width, tied, buffer_bias=style.buffer_bias)] if kind == "seq2seq" else []
+    outputs = [output] if kind == "seq2seq" else []
     return Architecture(config.model_type, (encoder, stack(config, style, "decoder", tokens["decoder"], outputs)))
 
 
@@ -240,7 +254,7 @@ def _map_layers(stack: Stack, change: Change) -> Stack:
 
 def t5gemma(config: Config) -> Architecture:
     """Read a T5Gemma config [zhang2025] with Gemma 2 layers in both stacks and cross-attention in the decoder."""
-    config.ignore("is_encoder_decoder vocab_size initializer_range")
+    config.ignore("is_encoder_decoder vocab_size")
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none") or config.class_name().endswith("EncoderModel"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")

@@ -24,7 +24,7 @@ _USUAL: dict[str, dict[str, Any]] = {  # defaults of the classes
 
 def mamba_ssm(config: Config) -> Architecture:
     """Read a Mamba [gu2023] or Mamba-2 [dao2024] config in the authors' format. The vocabulary is padded."""
-    config.ignore("residual_in_fp32 fused_add_norm")
+    config.ignore("fused_add_norm")
     if config.get("attn_layer_idx") or config.get("attn_cfg") or config.count("d_intermediate"):
         raise config.error("attention and feed-forward layers between Mamba layers are not supported")
     config.check_flags(rms_norm=True)

@@ -55,7 +55,7 @@ def internvit(config: Config) -> Stack:
     norm = config.rmsnorm("layer_norm_eps") if kind == "rms_norm" else layernorm(config)
     norm = replace(norm, sequence=SequenceRows(prompt=CLASS_TOKEN))
     rows = rectangle(config, "image_size", "patch_size")
-    config.ignore("layer_scale_init_value hidden_dropout_prob projection_dropout use_mean_pooling drop_path_rate")
+    config.ignore("layer_scale_init_value projection_dropout use_mean_pooling drop_path_rate")
     bias = config.flag("attention_bias")
     fields: Fields = {"q_bias": bias, "k_bias": bias, "v_bias": bias, "o_bias": True}
     fields |= {"qk_norm": "projection"} if config.flag("use_qk_norm") else {}

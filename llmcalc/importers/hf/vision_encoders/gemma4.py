@@ -33,7 +33,7 @@ def unified(config: Config) -> Stack:
     """Read a Gemma 4 Unified vision config. Patches are projected, and rows and columns have positions."""
     side = config.size("patch_size") * config.size("pooling_kernel_size")
     config.check_equal("model_patch_size", side)
-    config.ignore("num_soft_tokens rms_norm_eps")
+    config.ignore("num_soft_tokens")
     width, wide = config.size("mm_embed_dim"), CHANNELS * side**2
     config.check_equal("output_proj_dims", width)
     inputs = named(

@@ -16,7 +16,7 @@ MLLAMA_RATIOS = 8  # number of aspect ratios of an image of up to four tiles
 def llama4(config: Config) -> Stack:
     """Read a Llama 4 vision config with a class token, attention and MLP biases, and an adapter on merged patches."""
     config.ignore("vision_feature_select_strategy pixel_shuffle_ratio projector_dropout multi_modal_projector_bias")
-    config.ignore("rope_parameters rope_theta hidden_act vision_output_dim norm_eps")
+    config.ignore("hidden_act vision_output_dim")
     norm = replace(default_layernorm(config.d_model), sequence=SequenceRows(prompt=CLASS_TOKEN))
     pixels = config.size("num_channels", CHANNELS) * config.size("patch_size") ** 2
     inputs = named(

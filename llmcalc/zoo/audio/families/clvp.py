@@ -82,7 +82,7 @@ def whole(config: Config) -> Architecture:
         inner.check_all_read()
     parts = list_parts(inner_decoder, "", "clvp_decoder", text_vocab_size=sides[SIDES[0]].vocab)
     inner_decoder.check_all_read()
-    config.ignore("projection_dim logit_scale_init_value initializer_factor is_encoder_decoder tie_word_embeddings")
+    config.ignore("projection_dim logit_scale_init_value is_encoder_decoder tie_word_embeddings")
     return replace(found, stacks=(*found.stacks, *encoders, *parts), notes=(*found.notes, NOTE))
 
 

@@ -47,7 +47,7 @@ def vision_encoder(config: Config) -> Stack:
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     eps = config.number("rms_norm_eps") or 1e-5
     norm = Norm(width, eps=eps)
-    config.ignore("rope_parameters is_causal adapter_in_dim adapter_merge_size initializer_range attention_dropout")
+    config.ignore("is_causal adapter_in_dim adapter_merge_size")
     config.ignore("num_local_experts per_layer_config")
     fields: Fields = {
         "q_bias": bias,
@@ -119,8 +119,8 @@ def audio_encoder(config: Config) -> Stack:
             config.override(new, older[old])
     config.read_legacy("adapter_output_size", "adapter_out_dim")
     config.read_legacy("whisper_adapter_out_dim", "adapter_out_dim")
-    config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings dropout")
-    config.ignore("num_key_value_heads head_dim samples_per_token initializer_range attention_dropout")
+    config.ignore("whisper_adapter_in_dim adapter_input_size sampling_rate hop_length max_position_embeddings")
+    config.ignore("num_key_value_heads head_dim samples_per_token")
     width, heads, bias = config.d_model, config.n_heads, config.flag("attention_bias")
     if width % heads:
         raise config.size_error(f"num_attention_heads ({heads}) does not divide hidden_size ({width})")

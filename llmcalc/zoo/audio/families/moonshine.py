@@ -84,7 +84,7 @@ def _convolutions(width: int) -> tuple[Named, ...]:
 
 
 def _encoder(config: Config) -> Stack:
-    config.ignore("max_position_embeddings attention_dropout is_encoder_decoder tie_word_embeddings")
+    config.ignore("max_position_embeddings is_encoder_decoder tie_word_embeddings")
     values = round(config.size("sample_rate") * config.positive_number("frame_ms") / MILLISECONDS)
     norm = Norm(config.d_model, "layernorm", eps=1e-5, unit_offset=True)
     mlp = Mlp(config.d_model, config.size("intermediate_size"), config.activation(), bias=True)

@@ -64,7 +64,7 @@ def _cross_attention(config: Config) -> Attention:
 
 def _stack(config: Config, cross: Attention | None, table: str = "token") -> Stack:
     """Return the decoder stack, with or without cross-attention."""
-    config.ignore("scale_embedding audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
+    config.ignore("audio_channels is_decoder add_cross_attention cross_attention_hidden_size")
     config.ignore("tie_word_embeddings max_position_embeddings")  # never tied; positions are computed
     codebooks, rows = config.size("num_codebooks"), config.size("max_position_embeddings")
     layers: Layers = {"attention": Attention(config.d_model, config.n_heads)}

@@ -65,7 +65,6 @@ def radio(config: Config) -> Stack:
     config.ignore(
         "image_size patch_dim video_patch_dim summary_idxs norm_mean norm_std layerscale_value drop_path_rate"
     )
-    config.ignore("hidden_dropout_prob attention_probs_dropout_prob initializer_range")
     norm = layernorm(config, prompt)
     bias = config.flag("qkv_bias", True)
     fields: Fields = {**BIASED, "q_bias": bias, "k_bias": bias, "v_bias": bias}

@@ -83,7 +83,7 @@ _PREDICTOR = "qwen3_omni_moe_talker_code_predictor"
 
 def _mixture(config: Config, thought: int) -> Stack:
     config.ignore(f"{_IGNORED} decoder_sparse_step mlp_only_layers sliding_window router_aux_loss_coef")
-    config.ignore("use_sliding_window max_window_layers")
+    config.ignore("use_sliding_window")
     config.override("architectures", None)
     config.override("tie_word_embeddings", False)
     width, vocab, inner = config.d_model, config.vocab, config.size("intermediate_size")

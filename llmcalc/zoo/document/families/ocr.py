@@ -49,8 +49,8 @@ def _with_cross_attention(block: Block) -> Block:
 
 
 def _pix2struct_encoder(config: Config) -> Stack:
-    config.ignore("dropout_rate attention_dropout initializer_range initializer_factor relative_attention_num_buckets")
-    config.ignore("relative_attention_max_distance is_encoder_decoder tie_word_embeddings")
+    config.ignore("relative_attention_num_buckets")
+    config.ignore("is_encoder_decoder tie_word_embeddings")
     norm = Norm(config.d_model, eps=config.number("layer_norm_eps") or 1e-6)
     attention = Attention(config.d_model, config.n_heads, d_head=config.size("d_kv"), scale=1.0, causal=False)
     mlp = Mlp(config.d_model, config.size("d_ff"), config.activation("dense_act_fn"), gated=True)

@@ -51,7 +51,7 @@ def doge(config: Config) -> Architecture:
         feeds.append(
             Branch("peer", ProductKeyExperts(width, n_experts, top_k, config.activation(), renormalise, together=True))
         )
-    config.ignore("num_experts num_experts_per_tok norm_topk_prob")
+    config.ignore("num_experts num_experts_per_tok")
     parts = (sublayer("attention", attention, pre=norm, after=scale), Sublayer("mlp", tuple(feeds), norm, after=scale))
     return causal_lm(config, repeat_block(Block("block", parts), config.n_layers), norm)
 

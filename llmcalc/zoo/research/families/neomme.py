@@ -20,8 +20,8 @@ ROTATED = {"full_attention": 0.25, "sliding_attention": 1.0}
 def neomme(config: Config) -> Architecture:
     """Read a NeoMME config for text input. The stem for image patches is stored but unused."""
     width, vocab, rank = (config.size(key) for key in ("hidden_size", "vocab_size", "embedding_rank"))
-    config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id image_token_id")
-    config.ignore("residual_multiplier norm_eps")
+    config.ignore("is_encoder_decoder max_position_embeddings embedding_dim document_token_id")
+    config.ignore("residual_multiplier")
     kind = config.head_kind("mlm", "none")
     share = embedding_share(config)
     projection = PROJECTION if share else None

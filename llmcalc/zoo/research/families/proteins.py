@@ -19,7 +19,7 @@ ESM3_LAYERS = 36  # kinds of sub-layers whose outputs are added unchanged
 def esm(config: Config) -> Architecture:
     """Read an ESM-1b or ESM-2 config [rives2019, lin2022]. The contact head is stored but unused."""
     positions = config.string("position_embedding_type")
-    config.ignore("is_folding_model esmfold_config vocab_list rope_theta max_position_embeddings")
+    config.ignore("is_folding_model esmfold_config vocab_list max_position_embeddings")
     stack = encoder(
         config,
         post=False,

@@ -133,7 +133,7 @@ def _mixer(config: Config, kind: str, init: float) -> SphereAttention:
 
 def hrm_text(config: Config) -> Architecture:
     """Read a text config of the Hierarchical Reasoning Model, with several low-level runs per high-level run."""
-    config.ignore("L_bp_cycles prefix_lm initializer_range num_key_value_heads")
+    config.ignore("L_bp_cycles prefix_lm num_key_value_heads")
     width, cycles, inner = config.d_model, config.size("H_cycles"), config.size("L_cycles")
     layers = config.optional_size("num_layers_per_stack") or config.n_layers
     config.ignore("num_hidden_layers")

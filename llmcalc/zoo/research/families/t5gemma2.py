@@ -21,8 +21,8 @@ _USUAL_END = 256_000  # default id of the end-of-image token
 
 def t5gemma2(config: Config) -> Architecture:
     """Read a T5Gemma 2 config, including the vision encoder. Tied stacks share one token embedding."""
-    config.ignore("is_encoder_decoder vocab_size dropout_rate classifier_dropout_rate image_token_index")
-    config.ignore("eoi_token_index bos_token_id eos_token_id pad_token_id")  # the values of the parts are used
+    config.ignore("is_encoder_decoder vocab_size classifier_dropout_rate")
+    config.ignore("eoi_token_index")  # the values of the parts are used
     kind, tied = config.head_kind() or "seq2seq", config.flag("tie_word_embeddings", True)
     if kind not in ("seq2seq", "none"):
         raise config.error(f"the class {short_repr(config.class_name())} is not supported")
@@ -58,7 +58,7 @@ def text(config: Config) -> Architecture:
 
 def _encoder(config: Config, tied: bool) -> tuple[tuple[Stack, ...], int | None]:
     """Return the text and vision encoder stacks and the end-of-image token id."""
-    config.ignore("text_config vision_config mm_tokens_per_image boi_token_index image_token_index tie_word_embeddings")
+    config.ignore("text_config vision_config mm_tokens_per_image boi_token_index tie_word_embeddings")
     end = None if config.get("eoi_token_index") is None else config.count("eoi_token_index")
     part = config.nested("text_config", config.mapping("text_config"), "t5gemma2_text")
     found = _stack(part, "encoder", "token", TOKENS if tied else None, end)
@@ -113,7 +113,7 @@ def _n_rows(stack: Stack) -> int:
 
 
 def _ignore(config: Config) -> None:
-    config.ignore("max_position_embeddings final_logit_softcapping tie_word_embeddings is_encoder_decoder dropout_rate")
+    config.ignore("max_position_embeddings final_logit_softcapping tie_word_embeddings is_encoder_decoder")
 
 
 def _check_read(config: Config) -> None:

@@ -46,7 +46,7 @@ def florence2(config: Config) -> Architecture:
         projector_norm=replace(default_layernorm(out), sequence=SequenceRows(prompt=WHOLE)),
     )
     stages[-1] = replace(stages[-1], outputs=(*stages[-1].outputs, *between))
-    part.ignore("patch_padding drop_path_rate initializer_range is_encoder_decoder tie_word_embeddings")
+    part.ignore("patch_padding drop_path_rate is_encoder_decoder tie_word_embeddings")
     part.check_all_read()
     layout = f"florence2>{text.layout}"
     layout = f"{layout}.bare" if bare and not layout.endswith(".bare") else layout

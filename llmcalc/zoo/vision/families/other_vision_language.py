@@ -133,7 +133,6 @@ def lfm3_encoder(config: Config) -> Stack:
     """Read the LFM3-VL vision encoder. Its blocks use attention or short convolutions over the patch grid."""
     width, heads = config.d_model, config.n_heads
     count, eps = config.n_layers, config.number("norm_eps") or 1e-5
-    config.ignore("rope_parameters rope_theta initializer_range")
     norm = Norm(width, eps=eps)
     groups = config.optional_size("num_key_value_heads")
     attention = Attention(width, heads, groups, causal=False, rope=Rope(), qk_norm=QkNorm(eps=eps))

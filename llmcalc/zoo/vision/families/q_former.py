@@ -57,7 +57,7 @@ def _qformer(config: Config, source: int, queries: int, tables: bool) -> Stack:
     d_ff, act = config.size("intermediate_size"), config.activation()
     rows = SequenceRows(n_latents=queries)
     norm = Norm(width, "layernorm", bias=True, eps=config.number("layer_norm_eps") or EPS, sequence=rows)
-    config.ignore("pad_token_id encoder_hidden_size initializer_range position_embedding_type")
+    config.ignore("encoder_hidden_size position_embedding_type")
     instructed = config.flag("use_qformer_text_input", tables)
     own = sublayer("own", QueryAttention(width, heads, queries, sees="themselves", bias=True), after=norm)
     seen = sublayer(

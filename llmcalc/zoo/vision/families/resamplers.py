@@ -149,7 +149,6 @@ def molmo2_projector(link: Link) -> list[Named]:
         o_bias=True,
     )
     bias, act = adapter.flag("mlp_bias"), adapter.activation()
-    adapter.ignore("initializer_range attention_dropout")
     check_encoder(adapter)
     return [Named("pooling", attention), *_gated_projector(width, d_ff, out, act, bias)]
 
