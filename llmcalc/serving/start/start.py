@@ -344,11 +344,12 @@ class Start(NotebookDisplay):
             return f"{verdict}: {self.reason}"
         if self.buffers:
             size, rest = float(self.groups.block_bytes), self.memory.available.best
-            left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
+            left = f"{(rest - size) / GIB:.2f} GiB to spare"
             host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
             grows = self.buffers.full or self.buffers.window
             cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
-            return f"{verdict}{self.placement}: {cache} in {left}{host}"
+            stored = f"{cache} in {size / GIB:.2f} GiB" if self.buffers.total else "no KV cache"
+            return f"{verdict}{self.placement}: {stored}, {left}{host}"
         low, best, high = self.concurrency
         if self.is_recurrent:
             return f"{verdict}: recurrent states of {int(best):,} sequences"
