@@ -17,7 +17,8 @@ from llmcalc.web.answers.state import read_state
 from llmcalc.web.answers.view import view_of
 
 from .asking import Asking
-from .offers import Offer, Screen, offers, problem, show
+from .offers import offers
+from .running import Offer, Screen, problem, show
 
 PAGE_VALUES = {
     "memory": ("needed", "fits"), "speed and cost": ("tpot_s", "ttft_s", "running", "tokens_per_s_gpu"),

@@ -12,6 +12,7 @@ from math import floor, inf
 from typing import Any, NamedTuple
 
 import llmcalc
+from llmcalc.serving.result import ServingResult
 from llmcalc.serving.start.start import Start
 
 from .cases import Case
@@ -19,6 +20,8 @@ from .cases import Case
 Answers = Mapping[str, float | bool | None]
 HUGE = 90_000  # requests, more than any cache holds
 FEW = 100  # output tokens
+NEAR = 1e-9  # relative difference of equal times
+ALLOWED = 0.98  # of the tokens per second with one request less
 
 
 class Question(NamedTuple):
@@ -155,20 +158,40 @@ def _default_layout(case: Case) -> Answers:
     return found
 
 
+def faster_times(short: ServingResult, long: ServingResult) -> dict[str, float]:
+    """Return which times get shorter if the input doubles, with the ratio.
+
+    If the steps are full of prompts, prompts wait for each other and fewer sequences are decoded at once. A token then
+    takes less time, and only the time of a whole request grows.
+    """
+    is_full = long.time.decoding < long.time.batch
+    times = [(one.point.times.e2e_s,) if is_full else (one.tpot_s, one.ttft_s) for one in (short, long)]
+    names = ("e2e_s",) if is_full else ("tpot_s", "ttft_s")
+    found = {name: many / few for name, few, many in zip(names, *times, strict=True) if few and many}
+    return {name: ratio for name, ratio in found.items() if ratio < 1 - NEAR}
+
+
+def share_of_tokens(few: ServingResult, more: ServingResult) -> float:
+    """Return the ratio of tokens per second with one request more, without what kernels lose to their tiles.
+
+    Kernels compute whole tiles of rows. A request that starts a new tile makes each decode step longer by more than its
+    share, and a token that is decoded in a step of prefill has a tile of attention of its own.
+    """
+    steps, prefills = more.time.step.seconds / few.time.step.seconds, more.time.prefill_s / few.time.prefill_s
+    tiles = max(steps * few.load.concurrency / more.load.concurrency, prefills, 1.0)
+    return more.tokens_per_s_gpu / few.tokens_per_s_gpu * tiles
+
+
 def _longer_inputs(case: Case) -> Answers:
     """Return whether the times of twice the input are at least as long."""
-    found: dict[str, bool | None] = {}
     with suppress(llmcalc.LlmcalcError):
-        both = []
-        for isl in (case.length // 4, case.length // 2):
-            load = {"isl": isl, "osl": FEW, "concurrency": 8}
-            both.append(llmcalc.serve(case.model, **case.layout, **load, **case.deployment).to_dict())
-        short, long = both
-        if short["all_run"] and long["all_run"]:
-            for name in ("tpot_s", "ttft_s"):
-                if short[name] and long[name]:
-                    found[name] = long[name] >= short[name] * (1 - 1e-9)
-    return {**found, "longer": True} if found else {}
+        short, long = (
+            llmcalc.serve(case.model, **case.layout, isl=isl, osl=FEW, concurrency=8, **case.deployment)
+            for isl in (case.length // 4, case.length // 2)
+        )
+        if short.all_run and long.all_run:
+            return {**dict.fromkeys(faster_times(short, long), False), "longer": True}
+    return {}
 
 
 def _more_requests(case: Case) -> Answers:
@@ -178,11 +201,11 @@ def _more_requests(case: Case) -> Answers:
         for concurrency in (1, 7, 32, 128, 256):
             load = {"isl": case.length // 2, "osl": FEW}
             few, more = (
-                llmcalc.serve(case.model, **case.layout, concurrency=n, **load, **case.deployment).to_dict()
+                llmcalc.serve(case.model, **case.layout, concurrency=n, **load, **case.deployment)
                 for n in (concurrency, concurrency + 1)
             )
-            if few["fits"] and more["fits"]:
-                found[f"{concurrency} requests"] = more["tokens_per_s_gpu"] >= 0.98 * few["tokens_per_s_gpu"]
+            if few.fits and more.fits:
+                found[f"{concurrency} requests"] = share_of_tokens(few, more) >= ALLOWED
     return {**found, "more": True} if found else {}
 
 

@@ -19,14 +19,13 @@ from llmcalc.fitting.fit import FitResult
 
 from .asking import CARDS, Asking
 from .cases import RANKS
+from .questions import ALLOWED, faster_times, share_of_tokens
 
 LENGTHS, BATCHES = (1024, 2048, 8192, 32768, 131072), (1, 1, 4, 16, 64, 256)
 FORMATS = (None, None, None, "fp8")
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32)
 TRAINED = ({"mode": "training"}, {"mode": "training", "lora_rank": 16}, {"mode": "training", "optimizer": "adam-8bit"})
-ALLOWED = 0.98  # of the tokens per second with one request less
 LAYOUT = ("tp", "pp", "dp", "expert_parallel")
-EXACT = 1 - 1e-9  # of the times with half of the input
 Found = list[str]  # contradictions
 
 
@@ -125,21 +124,20 @@ def _layout(random: Random) -> dict[str, Any]:
 def _more_requests(model: str, random: Random) -> tuple[str, Found] | None:
     own = {**_layout(random), "isl": random.choice(LENGTHS) // 2, "osl": random.choice((100, 500))}
     number = random.choice((1, 7, 32, 128, 256))
-    few, more = (llmcalc.serve(model, concurrency=each, **own).to_dict() for each in (number, number + 1))
-    if not (few["fits"] and more["fits"]):
+    few, more = (llmcalc.serve(model, concurrency=each, **own) for each in (number, number + 1))
+    if not (few.fits and more.fits):
         return None
-    ratio = more["tokens_per_s_gpu"] / few["tokens_per_s_gpu"]
+    ratio = share_of_tokens(few, more)
     is_less = ratio < ALLOWED
     return f"serve {model} {own} --concurrency {number}", [f"{ratio:.3f} of the tokens per second"] if is_less else []
 
 
 def _longer_inputs(model: str, random: Random) -> tuple[str, Found] | None:
     isl, own = random.choice(LENGTHS[:4]), {**_layout(random), "osl": 100, "concurrency": random.choice(BATCHES[1:])}
-    short, long = (llmcalc.serve(model, isl=each, **own).to_dict() for each in (isl, 2 * isl))
-    if not (short["all_run"] and long["all_run"]):
+    short, long = (llmcalc.serve(model, isl=each, **own) for each in (isl, 2 * isl))
+    if not (short.all_run and long.all_run):
         return None
-    names = [name for name in ("tpot_s", "ttft_s") if short[name] and long[name]]
-    found = [f"{name} {long[name] / short[name]:.4f}" for name in names if long[name] < EXACT * short[name]]
+    found = [f"{name} {ratio:.4f}" for name, ratio in faster_times(short, long).items()]
     return f"serve {model} {own} --isl {isl}", found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..core.setting import check_values
 from ..fitting.fit import FIT
 from ..inputs.defaults import RESERVE
-from ..search.models import ModelSearch, search_models
+from ..search.models import MOST, ModelSearch, search_models
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -21,6 +21,7 @@ def find_models(
     count: int | None = None,
     gpu_memory: str | int | None = None,
     reserve: str | int = RESERVE,
+    most: int | None = None,
     **settings: Unpack[ModelSearchSettings],
 ) -> ModelSearch:
     """Find the presets that fit on GPUs for serving, newest first and then largest.
@@ -38,11 +39,12 @@ def find_models(
         count: number of GPUs, at most 64, which run one copy of the model.
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
+        most: number of models after which the search ends (default: no limit).
         settings: ``batch``, ``seq`` (the context that must fit, by default 2048), ``dtype``, ``weights`` (only this
             weight format), ``cache``, ``page``, ``prefill``, ``step_tokens`` or ``beams`` of ``memory``.
 
     Raises:
         InputError: an unknown GPU or format.
     """
-    check_values(FIT, {"gpu": gpu, "count": count, "gpu_memory": gpu_memory, "reserve": reserve})
-    return search_models(gpu, count, gpu_memory, reserve, settings)
+    check_values((*FIT, MOST), {"gpu": gpu, "count": count, "gpu_memory": gpu_memory, "reserve": reserve, "most": most})
+    return search_models(gpu, count, gpu_memory, reserve, most, settings)

@@ -11,6 +11,7 @@ from ..core.record import changed
 from ..core.type_names import Any
 from ..report import render
 from ..report.document import Document
+from ..report.screen import MOST_ROWS, ROWS
 
 OK, NO = 0, 1
 TABLE = "table"
@@ -29,6 +30,7 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
         style = {"notes": notes, "whole": whole}
         for name in (name for name, is_asked in style.items() if is_asked and chosen != TABLE):
             raise InputError(f"{chosen} has every note", parameter=name, hint="omit it")
+        ROWS.set(MOST_ROWS if chosen == TABLE and not whole else None)
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
         document = changed(document, assumed=tuple(

@@ -166,7 +166,7 @@ def states_all(result: Start) -> bool:
     It states no changed sizes, no model that has only the name of its architecture, and no format of the weights that
     only another checkpoint has.
     """
-    deployed, told, entry = result.deployment, result.architecture.inputs, tables("engines")[result.profile.name]
+    deployed, told, engine = result.deployment, result.architecture.inputs, result.profile.name
     weights = deployed.given.get("weights")
     is_own = result.model == result.architecture.name and os.path.dirname(told.get("file", "")) not in folders()
     if deployed.command or told.get("overrides") or is_own:
@@ -174,8 +174,8 @@ def states_all(result: Start) -> bool:
     if result.placed:  # the name of the file has the format
         return not result.model.endswith((".json", ".yaml", ".yml"))
     is_published = weights in PLAIN and not (told.get("quantization") or told.get("types"))
-    has_flag = "weights" in entry["flags"]["read"].values()
-    known = has_flag and _engine_value(entry.get("values", {}).get("weights", {}), weights) is not None
+    values = tables("engines")[engine].get("values", {}).get("weights", {})
+    known = has_flag(engine, "weights") and _engine_value(values, weights) is not None
     return is_published or known or weights in (None, deployed.file_format)
 
 
@@ -206,6 +206,15 @@ def _engine_value(values: Mapping[str, str], value: Any) -> Any:
     if names:
         return names[0]
     return None if value in PLAIN or values.get(value) == "" or "*" in values else value
+
+
+def has_flag(engine: str, setting: str) -> bool:
+    """Return whether an engine has a flag for a setting. Of an unknown engine, no flags are known.
+
+    >>> has_flag("vllm", "dp"), has_flag("llama.cpp", "dp"), has_flag("my-engine", "dp")
+    (True, False, False)
+    """
+    return setting in tables("engines").get(engine, {}).get("flags", {}).get("read", {}).values()
 
 
 def divided_experts(flags: Mapping[str, Any], ranks: int) -> dict[str, Any]:

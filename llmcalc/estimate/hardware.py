@@ -163,10 +163,10 @@ def read_accelerator(name: str, entry: Mapping[str, Any], size: int, usable: flo
     network = entry.get("network", {})
     rates = (entry.get("bandwidth"), link.get("both_ways"), entry.get("power"))
     bandwidth, both_ways, power = (None if rate is None else round(rate) for rate in rates)
-    peak, sparse, fp16_accumulate = (
-        {number_format: round(rate) for number_format, rate in entry.get(key, {}).items()}
+    flops: dict[str, Any] = {
+        key: {number_format: round(rate) for number_format, rate in entry.get(key, {}).items()}
         for key in ("peak", "sparse", "fp16_accumulate")
-    )
+    }
     return Accelerator(
         name=name,
         title=entry["title"] if str(size) in entry["title"] else f"{entry['title']} {size}{unit}",
@@ -180,9 +180,7 @@ def read_accelerator(name: str, entry: Mapping[str, Any], size: int, usable: flo
         node=entry.get("node", {}).get("gpus", NODE),
         node_text=entry.get("node", {}).get("source", "assumed"),
         bandwidth=bandwidth,
-        peak=peak,
-        sparse=sparse,
-        fp16_accumulate=fp16_accumulate,
+        **flops,
         link=(link.get("name", ""), both_ways),
         joined=link.get("joins"),
         bus=(others["name"], round(others["both_ways"])) if (others := link.get("others")) else None,

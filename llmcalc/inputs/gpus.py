@@ -84,12 +84,6 @@ def instances() -> dict[str, Instance]:
     return {name: read_instance(name, entry) for name, entry in tables("instances").items()}
 
 
-@lru_cache(maxsize=1)
-def _instances_by_alias() -> dict[str, str]:
-    """Return the name of each cloud instance by its plain names."""
-    return by_plain_name(tables("instances"))
-
-
 def gpu_names() -> list[str]:
     """Return the names of all accelerators and cloud instances."""
     return [*accelerators(), *instances()]
@@ -274,7 +268,7 @@ def _offer(own: Instance) -> Offer:
 
 def _instance(name: str) -> str | None:
     """Return the cloud instance that has a name, unless an accelerator has it."""
-    return None if plain(name) in _by_alias() else _instances_by_alias().get(plain(name))
+    return None if plain(name) in _by_alias() else by_plain_name("instances").get(plain(name))
 
 
 def _is_known(name: str) -> bool:

@@ -48,14 +48,11 @@ def aliases_of(entries: Mapping[str, Any]) -> list[str]:
     return [alias for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))]
 
 
-def by_plain_name(entries: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of table entries by the plain forms of their names and aliases."""
-    return {plain(alias): name for name, entry in entries.items() for alias in (name, *entry.get("aliases", ()))}
-
-
-@lru_cache(maxsize=1)
-def _formats_by_plain_name() -> dict[str, str]:
-    return by_plain_name(tables("formats"))
+@cache
+def by_plain_name(folder: str) -> dict[str, str]:
+    """Return the names of the entries of data files by the plain forms of their names and aliases."""
+    entries = tables(folder).items()
+    return {plain(alias): name for name, entry in entries for alias in (name, *entry.get("aliases", ()))}
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +85,7 @@ def _mixtures_by_plain_name() -> dict[str, str]:
 
 def number_format(name: str, parameter: str = "") -> Format:
     """Look up a number format by name."""
-    own = name if name in tables("formats") else _formats_by_plain_name().get(plain(name))
+    own = name if name in tables("formats") else by_plain_name("formats").get(plain(name))
     if own is None:
         known = [*(table("mixtures") if parameter == "weights" else ()), *aliases_of(tables("formats"))]
         hint = "run llmcalc formats list to see all formats"

@@ -119,6 +119,18 @@ class StepTime(NamedTuple):
         launches, engine = map(function, *((step.launches, step.engine) for step in (self, *others)))
         return StepTime(components, collectives, launches, engine, self.efficiencies)
 
+    def plus(self, other: StepTime, times: Number = 1) -> StepTime:
+        """Return the sum of two steps, the second one ``times`` times. Its single operations are left out."""
+        components = {
+            name: self.components.get(name, NO_COST).plus(cost, times) for name, cost in other.components.items()
+        }
+        moved = {name: self.collectives.get(name, 0.0) + times * own for name, own in other.collectives.items()}
+        return self._replace(
+            components={**self.components, **components}, collectives={**self.collectives, **moved},
+            launches=self.launches + times * other.launches, engine=self.engine + times * other.engine,
+            efficiencies={**other.efficiencies, **self.efficiencies},
+        )  # fmt: skip
+
     @property
     def total(self) -> Cost:
         """Cost of all kernels."""
@@ -126,3 +138,6 @@ class StepTime(NamedTuple):
         for cost in self.components.values():
             total = total.plus(cost)
         return total
+
+
+NO_TIME = StepTime({}, {}, 0.0, 0.0)

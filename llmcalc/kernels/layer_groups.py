@@ -20,7 +20,7 @@ from ..core.architecture import declare
 from ..core.declaration import Tensor
 from ..core.equation import Equation, Operand
 from ..core.form import Form, product
-from ..core.functions import FUNCTIONS
+from ..core.functions import RECURRENCES
 from ..core.record import NamedTuple
 from ..core.traits import MATRIX
 from .operations import RECURRENT, Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
@@ -178,10 +178,8 @@ class LayerGroups:
             return (GroupedGemm,)
         weights = [operand for operand in equation.operands if operand.name in self.weights]
         others = [operand for operand in equation.operands if operand.name not in self.weights]
-        if equation.function is not None or len(weights) != 1 or not others:
-            return (Elementwise,)
-        summed = [axis for axis in weights[0].axes if axis in equation.contracted]
-        if not summed:
+        summed = [axis for weight in weights for axis in weight.axes if axis in equation.contracted]
+        if equation.function is not None or len(weights) != 1 or not others or not summed:
             return (Elementwise,)
         if all(axis not in other.axes for axis in summed for other in others):
             return (Convolution,)
@@ -196,7 +194,7 @@ class LayerGroups:
     def is_recurrent(self, work: Work) -> bool:
         """Return whether an equation computes or reads a recurrent state."""
         equation = work.equation
-        if equation.function and FUNCTIONS[equation.function].is_recurrence:
+        if equation.function in RECURRENCES:
             return True
         if not self.kernels.states:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..core.errors import spelled
 from ..core.tree import Node
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
@@ -26,20 +27,21 @@ def find_models_document(found: ModelSearch, given: str | None = None) -> Docume
     })  # fmt: skip
     workload = {"batch": 1, "seq": SEQ, **found.settings}
     workload["seq"] = f"{workload['seq']} or more"
-    longest = (
-        f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
+    answer = f"{found.summary}; {spelled('{whole} lists every one')}" if found.is_cut else found.summary
+    notes = (
         "plain memory within the share of a GPU that the usual engine uses: fit MODEL asks the engine",
         "weights: the format with the most bits with which the context fits; checkpoint: as published",
+        f"{exact(MOST_CONTEXT)}+: longer contexts were not tried. Most models are trained with shorter ones.",
     )
     return Document(
-        f"{'✓' if found.models else '✗'} {len(found.models)} of {found.n_tried} models fit on {gpus_text(found)}",
+        f"{'✓' if found.models else '✗'} {answer}",
         lambda: envelope("fit", {"accelerator": card.to_dict() if card else None, **found.settings}, found.to_dict()),
         subtitle=(f"workload: {named_values(workload)}",),
         warnings=found.errors,
         facts=memory_facts(found, given, "{reserve=SIZE} changes it"),
-        tables=(listed,),
+        summary=listed,
         derivation=lambda: tuple(Node(f"{one.name} weights, {one.format}", one.weights, BYTES) for one in found.models),
-        notes=longest if found.models else (),
+        notes=notes if found.models else (),
     )
 
 

@@ -16,10 +16,13 @@ It has at most ``MOST_LINES`` lines. The structure of the model, breakdowns and 
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 from ..core.record import changed
 from .document import Document
 
-MOST_LINES, MOST_NOTES = 30, 3
+MOST_LINES, MOST_NOTES, MOST_ROWS = 30, 3, 20
+ROWS: ContextVar[int | None] = ContextVar("ROWS", default=None)  # of a list that is printed, or None without a limit
 
 
 def screen(document: Document) -> Document:

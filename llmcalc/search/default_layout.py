@@ -16,7 +16,7 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, remembered
-from ..data import tables
+from ..engines.settings import has_flag
 from ..serving.memory import usual_start
 from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
 from ..serving.service import Service
@@ -107,8 +107,7 @@ class _Candidates:
     @property
     def joins_replicas(self) -> bool:
         """Whether replicas are data-parallel ranks of one engine, which share no experts."""
-        entry = tables("engines").get(self.service.engine)
-        return not self.has_experts and entry is not None and "dp" in entry["flags"]["read"].values()
+        return not self.has_experts and has_flag(self.service.engine, "dp")
 
     def joined(self, mesh: Mesh, replicas: int) -> tuple[Mesh, int]:
         """Return a layout whose replicas are data-parallel ranks of one engine if they can be."""

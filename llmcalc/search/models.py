@@ -17,7 +17,7 @@ from ..calc.params import params
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import NamedTuple, record
-from ..core.setting import BATCH, SEQ
+from ..core.setting import BATCH, SEQ, Setting
 from ..core.workload import positions
 from ..data import tables
 from ..engines.hardware import checkpoint_format, default_engine, supports
@@ -42,6 +42,7 @@ FORMATS = ("q8_0", "fp8", "q6_k", "q5_k_m", "q4_k_m", "q3_k_m", "q2_k")
 CLOSE_FORMATS = ("q8_0", "fp8")  # fp8 has more bits than q8_0 in a model with large embeddings
 SHARDED_FORMATS = ("fp8", "awq-int4-g128")
 SETTINGS = (BATCH, SEQ, DTYPE, WEIGHTS, *SERVING)
+MOST = Setting("most", int, least=1)
 
 
 class FittingModel(NamedTuple):
@@ -71,18 +72,24 @@ class FittingModel(NamedTuple):
 
 @record
 class ModelSearch(GpuPlan):
-    """The presets that fit on GPUs, newest first, the number of presets that were tried, and errors in others."""
+    """The presets that fit on GPUs, newest first, the number of presets that were tried, and errors in others.
+
+    ``is_cut`` is whether the search ended at the number of models that was asked for.
+    """
 
     models: tuple[FittingModel, ...]
     n_tried: int
     errors: tuple[str, ...] = ()
+    is_cut: bool = False
 
     EVIDENCE: ClassVar[dict[str, str]] = {"memory": "measured", "reserve": "assumed", "models": "assumed"}
 
     @property
     def summary(self) -> str:
         """One-line summary of the number of models that fit."""
-        return f"{len(self.models)} of {self.n_tried} models fit on {self.gpus}"
+        number = len(self.models)
+        which = f"the {number} newest models that" if self.is_cut else f"{number} of {self.n_tried} models"
+        return f"{which} fit on {self.gpus}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -97,12 +104,10 @@ def search_models(
     count: int | None,
     gpu_memory: str | int | None,
     reserve: str | int,
+    most: int | None,
     settings: Mapping[str, Any],
 ) -> ModelSearch:
-    """Find the presets that fit on GPUs with settings of ``memory``."""
-    from ..schema.preset import load_file
-    from ..schema.preset_files import read_preset, sized_files
-
+    """Find the presets that fit on GPUs with settings of ``memory``, or the ``most`` newest of them."""
     settings = read_settings("a search for models", SETTINGS, settings)
     for name in ("weights", "cache"):
         if settings.get(name, CHECKPOINT) != CHECKPOINT:
@@ -117,17 +122,39 @@ def search_models(
         "memory_bytes": total, "reserve": of_runtime, "count": number or 1, "node": card.node if card else NODE,
     }  # fmt: skip
     found, errors, n_tried = list[FittingModel](), list[str](), 0
+    for year, files in _files_by_year():
+        loaded = [*_loaded(files, errors)]
+        n_tried += len(files)
+        for architecture in sorted(loaded, key=lambda each: (-params(each).total, each.name)):
+            if len(found) == most:
+                return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, is_cut=True)
+            model = _best(architecture, budget, settings, card)
+            found += [model._replace(year=year)] if model else []
+    return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
+
+
+def _files_by_year() -> list[tuple[int | None, list[tuple[str, str | None]]]]:
+    """Return the preset files with the sizes of their models by the year of publication, newest first."""
+    from ..schema.preset_files import read_preset, sized_files
+
+    found: dict[int | None, list[tuple[str, str | None]]] = {}
     for file, size in sized_files():
-        n_tried += 1
+        year = None
+        with suppress(InputError):
+            year = read_preset(file).get("year")
+        found.setdefault(year, []).append((file, size))
+    return sorted(found.items(), key=lambda each: -(each[0] or 0))
+
+
+def _loaded(files: list[tuple[str, str | None]], errors: list[str]) -> Iterator[Architecture]:
+    """Yield the models of preset files, and add the errors of invalid ones."""
+    from ..schema.preset import load_file
+
+    for file, size in files:
         try:
-            architecture = load_file(file, size)
+            yield load_file(file, size)
         except InputError as error:
             errors.append(str(error))
-            continue
-        model = _best(architecture, budget, settings, card)
-        found += [model._replace(year=read_preset(file).get("year"))] if model else []
-    found.sort(key=lambda model: (-(model.year or 0), -model.parameters, model.name))
-    return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
 
 
 def _best(

@@ -18,7 +18,7 @@ from ..engines.lengths import LengthLimit, refusal_text
 from ..engines.served_models import unserved_note
 from ..estimate.hardware import Accelerator
 from ..inputs.defaults import RESERVE
-from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, NO_COST, Cost, StepTime
+from ..kernels.cost import COMMUNICATION, ENGINE, LAUNCHES, NO_COST, NO_TIME, Cost, StepTime
 from ..kernels.efficiency import GENERIC, Efficiency
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment
@@ -44,8 +44,8 @@ class Part(NamedTuple):
     name: str
     seconds: float
     bound: str
-    moved: float
-    flops: float
+    moved: float = 0.0
+    flops: float = 0.0
 
 
 @record
@@ -191,16 +191,13 @@ class Latency(NotebookDisplay):
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Parts of the time, the largest first. Their sum is ``seconds``."""
-        costs: dict[str, Cost] = {}
-        others: dict[tuple[str, str], float] = {}
+        whole = NO_TIME
         for step, times in self.steps:
-            for name, cost in step.components.items():
-                costs[name] = costs.get(name, NO_COST).plus(cost, times)
-            added = {(name, COMMUNICATION): each for name, each in step.collectives.items()}
-            for key, each in (added | {(LAUNCHES, LAUNCHES): step.launches, (ENGINE, ENGINE): step.engine}).items():
-                others[key] = others.get(key, 0.0) + each * times
-        found = [Part(name, cost.seconds, cost.bound, cost.moved, cost.flops) for name, cost in costs.items()]
-        found += [Part(name, seconds, bound, 0.0, 0.0) for (name, bound), seconds in others.items()]
+            whole = whole.plus(step, times)
+        costs = whole.components.items()
+        found = [Part(name, cost.seconds, cost.bound, cost.moved, cost.flops) for name, cost in costs]
+        found += [Part(name, seconds, COMMUNICATION) for name, seconds in whole.collectives.items()]
+        found += [Part(LAUNCHES, whole.launches, LAUNCHES), Part(ENGINE, whole.engine, ENGINE)]
         return tuple(sorted((part for part in found if part.seconds), key=lambda part: -part.seconds))
 
     @property

@@ -32,7 +32,7 @@ from .money import decode_power
 from .points import LoadTimes
 from .request_times import Load, cache_space, plain_pool, request_room
 from .start.pool import CachePool
-from .step.draft_steps import Speculation, drafted_prefill, drafted_step
+from .step.draft_steps import Speculation, decode_step, drafted_prefill
 from .step.step import StepModel, step_values
 
 MOST_BUSY = 0.95  # share of the time in which a pool of prefills computes
@@ -129,10 +129,7 @@ def decodes(
     """
     wanted, keys = load.across_classes(batch), load.isl + load.osl / 2
     running = namespace(wanted).maximum(wanted, 1.0)  # a step has at least one sequence
-    if speculation:
-        step = drafted_step(model, speculation, running, keys)
-    else:
-        step = model.step(step_values(running, 1.0, keys), scheduled=True)
+    step = decode_step(model, speculation, running, keys)
     if load.shares is not None:
         step = step.each(lambda value: load.without_classes(load.mean_decoding(value)))
     pool = pool or plain_pool(model, cache_space(model))

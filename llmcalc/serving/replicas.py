@@ -12,7 +12,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.record import record
 from ..data import tables
 from ..engines.profile import version_number
-from ..engines.settings import states_all
+from ..engines.settings import has_flag, states_all
 from .memory import EngineMemory, free_memory
 from .speculation import Drafting, find_drafting
 from .start.llama_cpp_fit import PLACED
@@ -106,8 +106,8 @@ class Replica:
     @property
     def takes_replicas(self) -> bool:
         """Whether one process of the engine starts several independent replicas, which share no experts."""
-        reads = tables("engines").get(self.steps.engine.name, {}).get("flags", {}).get("read", {}).values()
-        return "dp" in reads and self.mesh.dp == 1 and not expert_layers(self.steps.architecture)
+        steps = self.steps
+        return self.mesh.dp == 1 and has_flag(steps.engine.name, "dp") and not expert_layers(steps.architecture)
 
     def command(
         self, longest: float, batch: float, chunk: float | None = None, role: str = "", replicas: int = 1

@@ -19,7 +19,9 @@ decoded in ``osl - 1`` steps, so that no more than these are decoded at once:
 
     decoding = min(batch, (osl - 1) · largest number of tokens / (isl + osl - 1))
 
-The prefills of the others delay their first token. By Little's law, the requests per second are the batch divided by
+The prefills of the others delay their first token. Prefills that a prompt waited for do not delay its decode steps
+again: requests that are computed together take no longer than one after another, which limits ``tpot`` where prefills
+take longer than all decode steps. By Little's law, the requests per second are the batch divided by
 the time that a request stays:
 
     batch / (ttft + (osl - 1) · tpot)
@@ -64,7 +66,7 @@ from .admission import RequestBytes, excess_probability, recomputed_tokens, rese
 from .factors import Factors
 from .start.cache import CacheLayer, cache_layers
 from .start.pool import CachePool, pool_of_layers
-from .step.draft_steps import Speculation, drafted_step
+from .step.draft_steps import Speculation, decode_step
 from .step.step import StepModel, step_values
 
 
@@ -234,12 +236,10 @@ def serving_time(
     together = prefills_together(others / tokens * mean(chunks), limit / mean(chunk))
     prefill = step_values(together, chunk, load.cached + (new + chunk) / 2)  # half of the chunks before are seen
     keys = isl + osl / 2
+    batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
 
     def step(keys: Number, prefill: Any = None) -> StepTime:
-        if speculation:
-            return drafted_step(model, speculation, decoding, keys, prefill)
-        batches = xp.clip(batch * model.stage_batches, 1.0, model.stage_batches)
-        return model.step(step_values(decoding, 1.0, keys), prefill, scheduled=True, batches=batches)
+        return decode_step(model, speculation, decoding, keys, prefill, batches)
 
     alone = step(keys)
     if load.shares is None:
@@ -259,7 +259,9 @@ def serving_time(
     decode = alone.seconds / accepted
     again = recomputed / mean(new)
     work = mean(chunks * added) / together * (1 + again) + load.encoder_s  # of a request, in steps that decode others
-    tpot = decode + xp.minimum(others / tokens, limit / mean(new) / accepted) * work
+    serial = others * (mean(own) / tokens + decode) - mean(waited) / tokens  # most that others can delay a token
+    delay = xp.minimum(xp.minimum(others / tokens, limit / mean(new) / accepted) * work, xp.maximum(serial, 0.0))
+    tpot = decode + delay
     ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + again * mean(own) + (mean(osl) - 1) * tpot
     steps = (mean(osl) - 1) * batch / decoding  # until all running requests are decoded

@@ -118,6 +118,8 @@ class Service:
         length, allowed, own = self.requests.longest, self.limit.allowed, self.given.get(LENGTH)
         usual = self.limit.tokens if self.command and own is None else None
         stated = own if isinstance(own, int) else usual
+        if stated and allowed and stated > allowed:  # the engine does not start
+            return self.limit.refusal(stated)
         most = min((size for size in (stated, allowed) if size is not None), default=length)
         if length <= most:
             return ""

@@ -138,10 +138,10 @@ class _Stage:
                 continue
             repeats = 2 if self.layout.recompute == FULL and each.phase == FORWARD and each.group != PP else 1
             if each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
-                seconds = each.times * float(training_exchange_seconds(self.model, each, values))
+                seconds = training_exchange_seconds(self.model, each, values)
             else:
-                seconds = each.times * float(collective_seconds(self.model, each, moved))
-            self.parts[COMMUNICATION] += repeats * seconds / self.mesh.batches
+                seconds = collective_seconds(self.model, each, moved)
+            self.parts[COMMUNICATION] += repeats * (each.times * float(seconds)) / self.mesh.batches
         return replicas
 
     @property
@@ -213,7 +213,7 @@ def training_step(
         stages.append(stage)
     slowest = max(stages, key=lambda stage: stage.seconds)
     bubble = (sum(stage.seconds for stage in stages) - slowest.seconds) / mesh.virtual_stages
-    computed = sum(slowest.parts.values()) - slowest.parts[COMMUNICATION]
+    computed = slowest.seconds - slowest.parts[COMMUNICATION]
     during = computed * (n_batches if mesh.zero >= SHARDS_GRADIENTS else 1)  # else in the first and last micro-batch
     parts = {name: n_batches * seconds for name, seconds in slowest.parts.items()}
     parts |= {BUBBLE: bubble, REPLICAS: max(max(replicas) - during, 0.0)}

@@ -211,7 +211,7 @@ FUNCTIONS: Table = {
     "find_models": ({"gpu": "1100MiB"}, {
         **{name: {**SIZES, **FORMATS}[name] for name in ("batch", "seq", "dtype", "weights")}, **SERVED,
         "gpu": ("count", "1100MiB", {}), "count": ("count", 1, {}), "gpu_memory": ("count", "1100MiB", {"gpu": "h100"}),
-        "reserve": ("count from 0", "1GiB", {}),
+        "reserve": ("count from 0", "1GiB", {}), "most": ("count", 1, {}),
     }),
     "latency": ({"model": "mixtral", "gpu": "h200:2"}, {
         **MODEL, "gpu": ("count", "h100", {}), "mode": ("name", "prefill", {}), "batch": ("count", 3, {}),

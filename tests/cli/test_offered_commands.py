@@ -28,6 +28,23 @@ def test_offered_commands_keep_their_promises(kind: str, monkeypatch: pytest.Mon
     assert [(one.asked, one.offer.text, one.problem) for one in found if one.problem] == []
 
 
+@pytest.mark.parametrize("line", [
+    # llama.cpp moves layers to host memory by itself, and with other settings others
+    "serve command-r7b:12-2024 --gpu t4 --engine llama.cpp --cache q8_0 --isl 512 --osl 1000 --concurrency 64",
+    # ranks that divide experts have a flag of their own
+    "serve granite3-moe:3b-a800m --gpu h200:2 --engine tensorrt-llm --isl 1000 --osl 500 --concurrency 256 "
+    "--sla tpot=30ms",
+    "serve qwen3.6-35b-a3b --gpu h100 --engine tensorrt-llm --tp 2 --pp 2",
+    "serve --gpu b200-180gb:4 --sla tpot=30ms --isl 1000 --osl 500 -- vllm serve Qwen/Qwen3-1.7B --max-model-len 128k",
+])  # fmt: skip
+def test_offered_commands_that_differed_keep_their_promises(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    offers, running = (import_module(f"benchmarks.doors.{name}") for name in ("offers", "running"))
+    asked = running.show(shlex.split(line))
+    problems = [running.problem(asked, one) for one in offers.offers(asked)]
+    assert not any(problems)
+
+
 @pytest.mark.parametrize(
     ("line", "gpu", "fewest"),
     [

@@ -86,9 +86,9 @@ def kind_of(part: str) -> str:
 @pytest.mark.parametrize("line", OTHERS)
 def test_what_to_try_next_keeps_its_promises(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
-    offers = import_module("benchmarks.doors.offers")
-    asked = offers.show(shlex.split(line))
+    offers, running = (import_module(f"benchmarks.doors.{name}") for name in ("offers", "running"))
+    asked = running.show(shlex.split(line))
     assert asked.document is not None
     assert asked.document.next is None or len(asked.document.next.rows) <= MOST
     found = list(offers.offers(asked))
-    assert [(one.text, problem) for one in found if (problem := offers.problem(asked, one))] == []
+    assert [(one.text, problem) for one in found if (problem := running.problem(asked, one))] == []

@@ -246,6 +246,14 @@ def test_a_search_tries_few_formats_of_a_model(monkeypatch: pytest.MonkeyPatch) 
     assert len(found.models) < len(tried) < 2 * found.n_tried
 
 
+def test_the_newest_models_are_the_first_of_all_models() -> None:
+    newest, every = (llmcalc.find_models("3GiB", most=most) for most in (5, None))
+    assert newest.models == every.models[:5]
+    assert (newest.is_cut, every.is_cut) == (True, False)
+    assert newest.n_tried < every.n_tried
+    assert llmcalc.find_models("1100MiB", most=10**6).summary == llmcalc.find_models("1100MiB").summary
+
+
 @pytest.mark.parametrize("count", [65, 1_000_000])
 def test_a_list_of_models_is_for_few_gpus(count: int) -> None:
     with pytest.raises(llmcalc.InputError, match="limited to 64 GPUs"):

@@ -96,3 +96,10 @@ def test_only_early_builds_of_the_fork_cache_layers_that_it_does_not_run() -> No
         for build in (3917, 3918, None)
     ]
     assert found == [True, False, False, *[False] * 6]
+
+
+def test_an_encoder_in_llama_cpp_has_no_cache() -> None:
+    texts = [llmcalc.serve(model, "h100", engine="llama.cpp").summary for model in ("bert", "mamba:130m", "gpt2")]
+    assert [text.split(": ")[1].split(",")[0].split(" in ")[0] for text in texts] == [
+        "no KV cache", "recurrent states", "KV cache of 1",
+    ]  # fmt: skip

@@ -870,3 +870,13 @@ def test_replicas_of_a_dense_model_have_the_times_of_one() -> None:
     one, two = serve(concurrency=17), serve(gpu="h100:2", tp=1, dp=2, concurrency=34)
     assert (two.tpot_s, two.ttft_s) == pytest.approx((one.tpot_s, one.ttft_s))
     assert two.time.requests_per_s == pytest.approx(2 * one.time.requests_per_s)
+
+
+@pytest.mark.parametrize("concurrency", [2, 3, 8])
+def test_requests_take_no_longer_together_than_one_after_another(concurrency: int) -> None:
+    """A prompt that waited for the prefills of others is not delayed by them again while it decodes."""
+    own: dict[str, Any] = {"gpu": "l40s:8", "tp": 8, "weights": "fp8", "isl": 65536, "osl": 100}
+    one, some = (llmcalc.serve("llama3.1-8b", concurrency=number, **own).time for number in (1, concurrency))
+    alone = some.prefill_s + (100 - 1) * some.step.seconds
+    assert some.ttft_s + (100 - 1) * some.tpot_s < concurrency * alone + one.ttft_s
+    assert some.requests_per_s > 0.96 * one.requests_per_s

@@ -134,6 +134,7 @@ def _count(gpu: str | None) -> int | None:
 def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, Any]) -> Answer:
     """List the models that fit. The GPU is the only one of the words."""
     from ...api.find_models import find_models
+    from ...report.screen import ROWS
 
     gpus = [word for word in words if word is not None]
     if len(gpus) > 1:
@@ -143,7 +144,8 @@ def _models(words: list[str | None], given: dict[str, Any], budget: dict[str, An
     ]
     refuse(others, given, "on a list of models")
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in LISTED]
-    return answered(find_models(gpus[0] if gpus else None, **budget, **settings(given, chosen)), budget["gpu_memory"])
+    found = find_models(gpus[0] if gpus else None, **budget, most=ROWS.get(), **settings(given, chosen))
+    return answered(found, budget["gpu_memory"])
 
 
 def _gpus(model: str, given: dict[str, Any], reserve: str) -> Answer:

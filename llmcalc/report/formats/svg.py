@@ -19,7 +19,8 @@ def render(document: Document) -> str:
 def pictures_of(document: Document) -> list[Picture]:
     """Return the plots of a report, or a bar chart of the main table if the report has no plots."""
     own = list(document.pictures())
-    if own or not document.tables:
+    tables = document.tables or document.every_table
+    if own or not tables:
         return own
-    made = bars_of(document.title, document.tables[document.main])
+    made = bars_of(document.title, tables[document.main])
     return [made] if made else []

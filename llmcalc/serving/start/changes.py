@@ -175,8 +175,7 @@ def _of_llama_cpp(result: Start) -> Iterator[Settings]:
     cache = {} if settings.get("cache") else {"cache": kind, "cache_v": kind}
 
     def fits(change: Mapping[str, Any]) -> bool:
-        found = retry(change)
-        return found.verdict == "starts" and not found.automatic
+        return retry(change).is_whole
 
     most = retry({"auto_fit": False}).max_model_len if LENGTH in result.automatic else result.max_model_len
     if LENGTH not in result.automatic and (length := _rounded(longest_context(most, fits))):

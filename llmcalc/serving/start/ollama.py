@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, InputError
 from ...core.setting import SCALES, read_integer
 from ...data import tables
-from ...engines.lengths import served_length
+from ...engines.lengths import known_length
+from ...engines.settings import setting_flags
 from ...importers.modelfile import Modelfile, library_model, read_modelfile, usual_context
 from ...inputs.gguf_names import GGUF_ENGINE, published_format
 from .models import load_served
@@ -41,7 +41,7 @@ def run_command(command: EngineCommand, gpus: Gpus) -> Command:
 
 
 def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests: int = 1) -> Command:
-    length, read = None, list[str]()
+    read = list[str]()
     try:
         architecture, *_ = load_served(found.file, is_repository=True)
     except DescriptionError as error:
@@ -50,13 +50,12 @@ def _command(found: Modelfile, settings: Mapping[str, Any], gpus: Gpus, requests
     found = found.with_format(published_format(architecture, GGUF_ENGINE))
     if architecture.name != found.model.replace(":", "-"):
         read = [f"{found.model} is read as {architecture.name}"]
-    with suppress(InputError):
-        length = served_length(architecture, "llama.cpp")
+    length = known_length(architecture, GGUF_ENGINE)
     context = usual_context(gpus.usable_bytes * (gpus.count or 1), length)
     words = found.words(context, length, requests)
     if settings.get("cache"):
         settings = {**settings, "cache_v": settings["cache"]}  # a variable sets both
-    flags = {name: flag for flag, name in reversed(tables("engines")["llama.cpp"]["flags"]["read"].items())}
+    flags = setting_flags(tables("engines")[GGUF_ENGINE]["flags"])
     for name, value in settings.items():
         if value is not None and name not in flags:
             raise InputError("cannot be combined with a Modelfile", parameter=name, hint="set it in the Modelfile")

@@ -90,8 +90,6 @@ def _pages(
         if tensor.stores("pending") or not isinstance(length, Form):
             continue
         window, growth = window_of(tensor), _growth(length)
-        if not growth and not window:
-            continue
         if tensor.columns != rule["widths"][role]:
             message = f"vLLM has no kernel for a cache of compressed tokens with vectors of {tensor.columns} values"
             raise InputError(message, parameter="engine", hint="use llmcalc memory for its size")

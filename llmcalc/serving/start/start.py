@@ -215,14 +215,6 @@ class Start(NotebookDisplay):
         own, most = int(self.settings["max_num_seqs"]), self.most_states
         return min(own, int(most.low)) if most and most.low >= 1 else own
 
-    def _starts(self, case: int) -> bool:
-        """Return whether the engine starts in the low (0), best (1) or high (2) case of the estimates."""
-        if self.refusals or self.memory.available[case] <= 0:
-            return False
-        if (most := self.most_states) and self.settings["max_num_seqs"] > most[case]:
-            return False
-        return self._holds_longest(case)
-
     def _holds_longest(self, case: int) -> bool:
         if not self.settings["needs_whole_request"]:
             return self.tokens[case] >= 1
@@ -245,14 +237,14 @@ class Start(NotebookDisplay):
     @property
     def starts(self) -> bool:
         """Whether the engine starts, according to the best estimate."""
-        return self._starts(1)
+        return not self._reason(1)
 
     @property
     def verdict(self) -> str:
         """``starts``, ``probably starts``, ``probably will not start`` or ``will not start``."""
         if self.starts:
-            return "starts" if self._starts(0) else "probably starts"
-        return "probably will not start" if self._starts(2) else "will not start"
+            return "probably starts" if self._reason(0) else "starts"
+        return "will not start" if self._reason(2) else "probably will not start"
 
     @property
     def longest(self) -> int:
@@ -269,26 +261,29 @@ class Start(NotebookDisplay):
 
     @property
     def reason(self) -> str:
-        """Why the engine does not start, or an empty string."""
+        """Why the engine does not start, according to the best estimate, or an empty string."""
+        return self._reason(1)
+
+    def _reason(self, case: int) -> str:
+        """Return why the engine does not start in the low (0), best (1) or high (2) case of the estimates, or empty."""
         if self.refusals:
             return self.refusals[0]
-        if self.memory.available.best <= 0:
-            missing = -self.memory.available.best / GIB
+        available = self.memory.available[case]
+        if available <= 0:
+            missing = -available / GIB
             if self.profile.rule == STATIC:
                 share = f"{self.profile.share_name} {self.settings['share']:.4g}"
                 return f"weights exceed {self.memory.budget / GIB:.2f} GiB, the budget of {share}, by {missing:.2f} GiB"
             return f"weights and activations exceed the memory budget by {missing:.2f} GiB"
-        if self._starts(1):
-            return ""
-        if (most := self.most_states) and self.settings["max_num_seqs"] > most.best:
+        if (most := self.most_states) and self.settings["max_num_seqs"] > most[case]:
             text = f"{self.settings['max_num_seqs']:,} sequences (max_num_seqs) each need a block of recurrent states"
-            return f"{text}, and there are {int(most.best):,}"
-        states = self.groups.states.size(self.memory.available.best)
+            return f"{text}, and there are {int(most[case]):,}"
+        if self._holds_longest(case):
+            return ""
+        states = self.groups.states.size(available)
         needed = float(self.request_blocks * (self.groups.checked_bytes or self.groups.block_bytes) + states) / GIB
-        own = self.memory.available.best / GIB
-        return (
-            f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache, and {own:.2f} GiB are left"
-        )
+        text = f"a request of {self.max_model_len:,} tokens needs {needed:.2f} GiB of KV cache"
+        return f"{text}, and {available / GIB:.2f} GiB are left"
 
     @property
     def is_whole(self) -> bool:
@@ -349,11 +344,12 @@ class Start(NotebookDisplay):
             return f"{verdict}: {self.reason}"
         if self.buffers:
             size, rest = float(self.groups.block_bytes), self.memory.available.best
-            left = f"{size / GIB:.2f} GiB, {(rest - size) / GIB:.2f} GiB to spare"
+            left = f"{(rest - size) / GIB:.2f} GiB to spare"
             host = f"; {self.host.total.best / GIB:.2f} GiB in host memory" if self.host.parts else ""
             grows = self.buffers.full or self.buffers.window
             cache = f"KV cache of {self.max_model_len:,} tokens" if grows else "recurrent states"
-            return f"{verdict}{self.placement}: {cache} in {left}{host}"
+            stored = f"{cache} in {size / GIB:.2f} GiB" if self.buffers.total else "no KV cache"
+            return f"{verdict}{self.placement}: {stored}, {left}{host}"
         low, best, high = self.concurrency
         if self.is_recurrent:
             return f"{verdict}: recurrent states of {int(best):,} sequences"

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.arrays import Number
 from ...core.record import changed, record
-from ...kernels.cost import NO_COST, StepTime
+from ...kernels.cost import StepTime
 from .step import StepModel, step_values
 
 DRAFT = "draft"  # component of the kernels of a draft
@@ -42,20 +42,25 @@ class Speculation:
         return changed(self, accepted=accepted)
 
 
-def drafted_step(
-    model: StepModel, speculation: Speculation, batch: Number, keys: Number, prefill: Any = None
-) -> StepTime:
-    """Return the time of a step that drafts and verifies tokens of a batch. Both models compute the prefill.
+def decode_step(
+    model: StepModel, own: Speculation | None, batch: Number, keys: Number, prefill: Any = None,
+    batches: Number | None = None,
+) -> StepTime:  # fmt: skip
+    """Return the time of a step of a batch, which drafts and verifies tokens if there is speculative decoding.
 
-    The first pass of a draft also computes the tokens that the last step accepted, in a place for each verified one.
+    Both models compute the prefill. The first pass of a draft also computes the tokens that the last step accepted, in
+    a place for each verified one.
     """
-    own, draft = speculation, speculation.draft
-    step = model.step(step_values(batch * own.verified, 1.0, keys), prefill, scheduled=True, verified=own.verified)
+    verified, draft = (own.verified, own.draft) if own else (1, None)
+    values = step_values(batch * verified, 1.0, keys)
+    step = model.step(values, prefill, scheduled=True, verified=verified, batches=batches)
+    if own is None:
+        return step
     n_passes = 0 if draft is None else own.passes
     step = step._replace(engine=step.engine + model.engine.draft_step_s + n_passes * model.engine.draft_pass_s)
     if draft is None:
         return step
-    first = draft.step(step_values(batch * own.verified, 1.0, keys), prefill, scheduled=True, verified=own.verified)
+    first = draft.step(values, prefill, scheduled=True, verified=verified)
     found = _with_draft(step, first, 1)
     if own.passes > 1:
         further = draft.step(step_values(batch * own.width, 1.0, keys), scheduled=True, verified=own.width)
@@ -71,12 +76,7 @@ def drafted_prefill(model: StepModel, speculation: Speculation | None, prefill: 
 
 def _with_draft(step: StepTime, draft: StepTime, times: int) -> StepTime:
     """Return a step with passes of a draft."""
-    added = step.components.get(DRAFT, NO_COST).plus(draft.total, times)
-    moved = {name: step.collectives.get(name, 0.0) + times * own for name, own in draft.collectives.items()}
-    return step._replace(
-        components={**step.components, DRAFT: added}, collectives={**step.collectives, **moved},
-        launches=step.launches + times * draft.launches, efficiencies={**draft.efficiencies, **step.efficiencies},
-    )  # fmt: skip
+    return step.plus(draft._replace(components={DRAFT: draft.total}, engine=0.0), times)
 
 
 def accepted_tokens(probability: float, drafted: int) -> float:

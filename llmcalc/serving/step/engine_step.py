@@ -158,7 +158,9 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
     own = next((key for key, entry in engines.items() if name.lower() in (key, *entry.get("names", ()))), None)
     entry: dict[str, Any]
     if own is None:
-        entry = {key: _median([each[key] for each in engines.values()]) for key in ("step_us", "sequence_us")}
+        from ...inputs.measurements import median  # needed only by unknown engines
+
+        entry = {key: median([each[key] for each in engines.values()]) for key in ("step_us", "sequence_us")}
     else:
         entry = _in_version(own, engines[own], version)
     eager_us = found["eager_us" if entry.get("eager") else "kernel_us"]
@@ -179,12 +181,6 @@ def read_engine(name: str, found: Mapping[str, Any], version: str | None = None)
         "launch_s": launch_us["best"] * MICRO,
         "launch_range_s": (launch_us["low"] * MICRO, launch_us["high"] * MICRO),
     })  # fmt: skip
-
-
-def _median(values: list[float]) -> float:
-    """Return the median, without the standard library's module, which loads slowly."""
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _in_version(name: str, entry: dict[str, Any], version: str | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...core.arrays import Number, namespace
+from ...core.interval import Interval
 from ...core.record import changed, record
 from ...engines.llama_cpp_weights import HostShares
 from ...estimate.hardware import Accelerator
@@ -31,8 +32,7 @@ class Host:
     """Rates of the host and of its link to a GPU.
 
     Attributes:
-        bandwidth: bytes per second of the memory.
-        slowest, fastest: the same of usual computers.
+        bandwidth: bytes per second of the memory, with the range of usual computers.
         title: the memory that is assumed, or empty if it is that of the GPU.
         share: share of the bandwidth at which weights are read.
         flops: FLOP/s of attention.
@@ -40,9 +40,7 @@ class Host:
         crossing: seconds of the way from a GPU to the host and back.
     """
 
-    bandwidth: float
-    slowest: float
-    fastest: float
+    bandwidth: Interval
     title: str
     share: float
     flops: float
@@ -52,16 +50,13 @@ class Host:
 
 def read_host(entry: Mapping[str, Any], accelerator: Accelerator) -> Host:
     """Return the rates of the host of an accelerator, from ``data/engine_steps.yaml``."""
-    best, low, high = (entry["memory_gb"][name] * GIGA for name in ("best", "low", "high"))
+    bandwidth = Interval(*(entry["memory_gb"][name] * GIGA for name in ("low", "best", "high")))
     title, links = entry["memory"], entry["link_gb"]
     link = links.get(accelerator.generation, links["others"]) * GIGA
     if accelerator.shared_bytes and accelerator.bandwidth:  # GPU and host share one memory
-        best = low = high = link = accelerator.bandwidth
-        title = ""
+        bandwidth, link, title = Interval.exact(accelerator.bandwidth), accelerator.bandwidth, ""
     return Host(
-        bandwidth=best,
-        slowest=low,
-        fastest=high,
+        bandwidth=bandwidth,
         title=title,
         share=entry["reading"],
         flops=entry["gflops"] * GIGA,
@@ -82,9 +77,9 @@ class HostSteps(StepModel):
         super().__init__(*sizes)
         self.shares, self.host = shares, host
         if host.title:
-            usual = f"{host.slowest / GIGA:.0f} to {host.fastest / GIGA:.0f} GB/s in the interval"
+            usual = f"{host.bandwidth.low / GIGA:.0f} to {host.bandwidth.high / GIGA:.0f} GB/s in the interval"
             link = f"weights cross a link of {host.link / GIGA:.0f} GB/s in steps of at least {MANY_TOKENS} tokens"
-            rate = f"{host.bandwidth / GIGA:g} GB/s, {host.title} ({usual})"
+            rate = f"{host.bandwidth.best / GIGA:g} GB/s, {host.title} ({usual})"
             self.notes = (f"the bandwidth of host memory is assumed: {rate}; {link}",)
 
     def placed_cost(self, operation: Operation, weight_bytes: float, cost: Cost, values: Mapping[str, Values]) -> Cost:
@@ -94,14 +89,14 @@ class HostSteps(StepModel):
         if not share:
             return cost
         tokens = sum(own["b"] * own["q"] for own in values.values())
-        few = cost.moved / (self.host.bandwidth * self.host.share)
+        few = cost.moved / (self.host.bandwidth.best * self.host.share)
         where = namespace(tokens, few).where
         if is_core:
             many = namespace(few, cost.flops).maximum(few, cost.flops / self.host.flops)
         else:
             many = cost.seconds + self.touched_bytes(operation, weight_bytes, tokens) / self.host.link
         seconds = where(tokens < MANY_TOKENS, few, many)
-        read = where(tokens < MANY_TOKENS, cost.moved / self.host.bandwidth, cost.memory)
+        read = where(tokens < MANY_TOKENS, cost.moved / self.host.bandwidth.best, cost.memory)
         return cost._replace(
             seconds=(1 - share) * cost.seconds + share * seconds, memory=(1 - share) * cost.memory + share * read
         )
@@ -117,13 +112,13 @@ class HostSteps(StepModel):
         from copy import copy  # only for steps that another rate changes
 
         found = copy(self)
-        found.host = changed(self.host, bandwidth=bandwidth)
+        found.host = changed(self.host, bandwidth=Interval.exact(bandwidth))
         return found
 
     def assumed_ranges(self) -> Iterator[tuple[str, StepModel, StepModel]]:
         """Yield what is assumed about the host, with the steps at the slow and the fast end of its range."""
         if self.host.title:
-            slowest, fastest = (self.with_bandwidth(each) for each in (self.host.slowest, self.host.fastest))
+            slowest, fastest = map(self.with_bandwidth, (self.host.bandwidth.low, self.host.bandwidth.high))
             yield "the bandwidth of host memory is assumed", slowest, fastest
         yield from super().assumed_ranges()
 
