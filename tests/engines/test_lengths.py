@@ -176,9 +176,9 @@ def test_a_window_is_no_length(tmp_path: Path) -> None:
     ("model", "title"),
     [
         ("mamba-2.8b", "✓ the memory does not limit the context: a recurrent state has no limit"),
-        ("ministral-8b", "✓ largest context: 32,768 tokens, the most that the model accepts"),
+        ("ministral-8b", "✓ largest context in plain memory: 32,768 tokens, the most that the model accepts"),
         ("t5-11b", "tokens, limited by memory; relative positions have no limit"),
-        ("phi3-mini", "✓ largest context: 4,096 tokens, the most that the model accepts"),
+        ("phi3-mini", "✓ largest context in plain memory: 4,096 tokens, the most that the model accepts"),
     ],
 )
 def test_the_largest_context_is_never_the_end_of_the_search(model: str, title: str) -> None:
