@@ -17,7 +17,7 @@ from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, remembered
 from ..engines.settings import has_flag
-from ..serving.memory import usual_start
+from ..serving.memory import holds_weights, usual_start
 from ..serving.replicas import SIZES, Replica, replica_on, sizes_of
 from ..serving.service import Service
 from ..serving.start.usual_layout import layout_text
@@ -208,7 +208,9 @@ class _Candidates:
         service = self.service
         try:
             check_layout(service.architecture, service.card, mesh, mesh.ranks)
-            found = replica_on(self.service, mesh, self.space.formats[0])
+            if not holds_weights(service, mesh, self.space.formats[0]):
+                return None
+            found = replica_on(service, mesh, self.space.formats[0])
         except LlmcalcError:  # ranks that do not divide the model, or a format that it does not allow
             return None
         is_known = found.memory.start is not None or found.steps.stage_batches == 1

@@ -18,7 +18,7 @@ from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
 from .start.pool import CachePool
 from .start.start import Start
-from .start.usual_layout import starts
+from .start.usual_layout import has_room, starts
 from .step.step import StepModel
 
 if TYPE_CHECKING:
@@ -102,6 +102,16 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     given = (service.limit, *sorted(service.given.items()))
     key = (service.card.name, service.engine, mesh, settings.get("max_model_len"), *formats.values(), given)
     return remembered(service.architecture, "_serving_memory", key, compute, most=64)
+
+
+def holds_weights(service: Service, mesh: Mesh, formats: Formats) -> bool:
+    """Return whether the weights leave memory for requests, as far as known before the start of the engine."""
+    deployment = service.deployment
+    if deployment is None or deployment.profile.rule == "sum" or formats["experts"] or formats["attention_weights"]:
+        return True
+    own = {**_beside_layout(service.given), "weights": formats["weights"]}
+    given = {name: value for name, value in own.items() if value is not None}
+    return has_room(deployment.on(deployment.gpus, given), {"tp": mesh.tp, "pp": mesh.pp, "dp": mesh.dp})
 
 
 def placed_on_host(service: Service, steps: StepModel) -> Start | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from .start import Start
 from .states import NO_STATES
 
 if TYPE_CHECKING:
+    from ...core.interval import Interval
     from ..deployment import Deployment
     from .drafts import Draft
 
@@ -97,13 +98,18 @@ def _divide_memory(deployment: Deployment) -> Start:
         placed = placed.with_draft(draft.placed(architecture, settings, build)) if draft else placed
     loaded = draft.loaded(placed, profile) if draft else ()
     counted, own_profile = loaded if counts_draft else (), changed(profile, settings=settings)
-    if placed:
-        own = model_bytes(architecture, profile, settings, placed, counted)
-    else:  # once for all kinds of GPUs with the same settings
-        key = (rule, *profile.padding.items(), repr(settings), counted)
-        own = remembered(
-            architecture, "_model_bytes", key, lambda: model_bytes(architecture, profile, settings, drafts=counted)
-        )
+
+    def sizes_of(drafts: Sequence[tuple[str, Interval]], number: int | None = None) -> ModelBytes:
+        """Return the sizes of a stage (default: the largest), once for all kinds of GPUs with the same settings."""
+        if placed:
+            return model_bytes(architecture, profile, settings, placed, drafts)
+        key = (rule, *profile.padding.items(), repr(settings), drafts, number)
+        return remembered(
+            architecture, "_model_bytes", key,
+            lambda: model_bytes(architecture, profile, settings, None, drafts, number),
+        )  # fmt: skip
+
+    own = sizes_of(counted)
 
     def divide(sizes: ModelBytes) -> MemoryDivision:
         return RULES[rule](sizes, total, own_profile)
@@ -115,10 +121,7 @@ def _divide_memory(deployment: Deployment) -> Start:
         by_stage = _cache_groups(architecture, own_profile, given, draft if counts_draft else None, draft is not None)
         groups = max(by_stage.values(), key=lambda each: each.block_bytes)
         if rule == PROFILED and settings.get("pp", 1) > 1:  # all get the blocks of the stage with the fewest
-            stages = [
-                divide(model_bytes(architecture, profile, settings, None, loaded, number))
-                for number in range(settings["pp"])
-            ]
+            stages = [divide(sizes_of(loaded, number)) for number in range(settings["pp"])]
             fewest = min(by_stage, key=lambda number: stages[number].available.best / by_stage[number].block_bytes)
             memory, groups = stages[fewest], by_stage[fewest]
             first = stages[0] if settings["first_rank_logs"] else None

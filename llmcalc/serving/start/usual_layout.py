@@ -95,8 +95,13 @@ def layouts_of(deployment: Deployment, size: int) -> Iterator[Sizes]:
 
 
 def has_room(deployment: Deployment, sizes: Sizes) -> bool:
-    """Return whether the memory of a rank is larger than its part of the weights, of which replicas share experts."""
+    """Return whether the memory of a rank is larger than its part of the weights, of which replicas share experts.
+
+    What is moved to host memory is not subtracted, so that any layout may have room.
+    """
     own, architecture = deployment.settings, deployment.architecture
+    if own.get("cpu_offload_gb") or own.get("offload_group_size"):
+        return True
 
     def compute() -> int:
         (whole,) = serving_stages(architecture, seq=1, weights=own.get("weights"), dtype=own.get("dtype", "bf16"))
