@@ -12,6 +12,8 @@ from ..core.errors import spelled
 from ..core.printable import plural
 from ..core.setting import Setting
 from ..inputs.serving_settings import SERVE
+from ..serving.memory import usual_start
+from ..serving.start.usual_layout import starts
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
@@ -19,6 +21,7 @@ from .serving_money import price_facts, usual_price
 
 if TYPE_CHECKING:
     from ..serving.requests import Requests
+    from ..serving.service import Service
     from ..serving.speculation import Drafting
 
 MOST_ROWS = 10  # of a summary
@@ -232,6 +235,13 @@ def answer_notes(requests: Requests) -> tuple[str, ...]:
     """Return what a pool of prefills does with the answers of a conversation."""
     is_conversation = not requests.is_shared and any(one.cached for one in requests.classes)
     return ("the pool of prefills computes the last answer again with each turn",) if is_conversation else ()
+
+
+def no_start(service: Service) -> str:
+    """Return the answer if no layout holds a request, with the engine's reason where all GPUs are used."""
+    found = usual_start(service, starts)
+    reason = f": {found.reason}" if found and not found.starts else ""
+    return f"✗ The model does not fit on {service.count} × {service.card.title}{reason}"
 
 
 def no_layout(best: Any, limits: Mapping[str, float], *, is_fixed: bool = False) -> str:

@@ -20,6 +20,7 @@ from .points import (
     formats_text,
     layout_text,
     no_layout,
+    no_start,
     point_data,
     point_document,
     pool_notes,
@@ -76,7 +77,7 @@ def _answer(result: ServingFront) -> str:
     if not result.points:
         if result.closest:
             return no_layout(result.closest, result.limits)
-        return f"✗ The model does not fit on {result.gpus} × {result.accelerator.title}"
+        return no_start(result.service)
     first, last = result.points[0], result.points[-1]
     users, gpus = (
         ends_text(*(three_digits(getattr(one, name)) for one in (first, last)))

@@ -21,6 +21,7 @@ from .points import (
     drafting_facts,
     layout_text,
     no_layout,
+    no_start,
     point_data,
     point_document,
     point_facts,
@@ -112,7 +113,7 @@ def _answer(result: ServingSearch) -> str:
     if not result.layouts and result.concurrency:
         return f"✗ {result.concurrency:,.10g} requests do not run at once on {where}"
     if not result.layouts:
-        return f"✗ The model does not fit on {where}"
+        return no_start(result.service)
     best = result.layouts[0]
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)

@@ -16,6 +16,7 @@ from llmcalc.core.errors import InputError
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.report.points import layout_text
 from llmcalc.report.serving_front import front_document, spread_points
+from llmcalc.report.serving_search import search_document
 from llmcalc.search.front import ServingFront
 from llmcalc.search.space import Space
 from llmcalc.serving.formats import format_choices
@@ -228,3 +229,11 @@ def test_experts_on_several_nodes_name_how_they_exchange_tokens(tp: int, dp: int
     replica = replica_on(service, Mesh(tp=tp, dp=dp, ep=dp * tp if dp > 1 else 1, etp=1 if dp > 1 else None), NONE)
     assert replica.exchanges is (dp > 1)
     assert ("--all2all-backend" in (replica.command(1508, 7) or "")) is is_named
+
+
+def test_a_model_that_does_not_fit_lacks_the_memory_of_its_start() -> None:
+    reason = llmcalc.serve("llama3.1-405b", "h100", max_model_len=150).reason
+    for question in ({"pareto": True}, {"sla": "tpot=50ms"}):
+        found = llmcalc.serve("llama3.1-405b", "h100", isl=100, osl=50, **question)
+        title = (front_document if "pareto" in question else search_document)(found).title
+        assert title == f"✗ The model does not fit on 1 × NVIDIA H100 SXM5 80GB: {reason}"
