@@ -220,6 +220,7 @@ LINES = {
     "fit llama3-8b h100:2": "fit llama3-8b --gpu h100:2",
     "fit llama3-8b 8xh100": "fit llama3-8b --gpu h100:8",
     "fit llama3-8b x2 --gpu h100": "fit llama3-8b --gpu h100:2",
+    "fit llama3-8b 4090": "fit llama3-8b --gpu rtx4090",
     "flops gpt2 --attention dense": "flops gpt2 --count dense",
     "explain gpt2 flops --pairs dense": "explain gpt2 flops --count dense",
     "sweep gpt2 flops.total --over pairs=causal,dense": "sweep gpt2 flops.total --over count=causal,dense",

@@ -60,10 +60,10 @@ def run(
     if model is None:
         raise InputError("missing MODEL", where="fit", hint="to list the models that fit, add {listing}")
     match = re.fullmatch(_TIMES, times.strip().lower()) if times is not None else None
-    if times is not None and not match:
+    if times is not None and (not match or (gpu is None and times.strip().isdigit())):  # a name such as h100 or 4090
         if gpu is not None:
             raise InputError(f"invalid GPU count {times!r}", where="fit", hint="use a count such as x8")
-        gpu = times
+        gpu, match = times, None
     if gpu is not None and gpu.strip().lower() == EVERY_GPU:
         return _gpus(model, {**given, "solve": solve, "engine": engine, "gpu_memory": gpu_memory}, kept)
     from ...api.fit import fit
