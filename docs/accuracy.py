@@ -4,7 +4,7 @@
     python docs/accuracy.py --check  exit with 1 if one of them is out of date
 
 ``llmcalc evidence`` shows the same data. The measurements are in docs/data/, and the first line of each file gives the
-source. docs/data/benchmarks.yaml and docs/data/times.yaml have the last figures of the scripts in benchmarks/.
+source. benchmarks.yaml, times.yaml and doors.yaml in docs/data/ have the last figures of the scripts in benchmarks/.
 """
 
 from __future__ import annotations
@@ -339,7 +339,8 @@ def times(of: dict[str, Any]) -> dict[str, dict[str, Any]]:
 if __name__ == "__main__":
     found = tables()
     estimated = yaml.safe_load((FOLDER / "data" / "times.yaml").read_text("utf-8"))
-    texts = {DATA: data_text({**found, **times(estimated)}), PAGE: page(found, estimated)}
+    doors = yaml.safe_load((FOLDER / "data" / "doors.yaml").read_text("utf-8"))
+    texts = {DATA: data_text({**found, **times(estimated)}), PAGE: page(found, estimated, doors)}
     if "--check" in sys.argv[1:]:
         old = [file.name for file, text in texts.items() if not file.is_file() or file.read_text("utf-8") != text]
         sys.exit(f"out of date: {', '.join(old)}; run python docs/accuracy.py" if old else 0)

@@ -19,8 +19,8 @@ INTRODUCTION = (
 )
 
 
-def page(found: Mapping[str, Any], times: Mapping[str, Any]) -> str:
-    """Return the text of the page. ``times`` holds the errors of estimated times."""
+def page(found: Mapping[str, Any], times: Mapping[str, Any], doors: Mapping[str, Any]) -> str:
+    """Return the text of the page. ``times`` holds the errors of estimated times, and ``doors`` counts of answers."""
     measured = read_measurements(found)
     return "\n".join(
         (
@@ -31,6 +31,7 @@ def page(found: Mapping[str, Any], times: Mapping[str, Any]) -> str:
             *_summary(measured),
             *(line for one in measured if one.rows for line in _table(one)),
             *(line for one in times.values() for line in _times(one)),
+            *_doors(doors),
             *_scripts([one for one in measured if not one.rows]),
         )
     )
@@ -72,6 +73,14 @@ def _times(one: Mapping[str, Any]) -> Iterator[str]:
     yield f"{one['source']}. {one['text']} `{one['script']}` prints these figures.\n"
     yield "| case | measurements | mean error | median error |\n|---|---:|---:|---:|"
     yield from (f"| {case} | {count:,} | {mean:.1f} % | {median:.1f} % |" for case, count, mean, median in one["rows"])
+    yield ""
+
+
+def _doors(one: Mapping[str, Any]) -> Iterator[str]:
+    yield f"## {one['title']}\n"
+    yield f"{one['text']}\n"
+    yield "| question | asked | agree | differ by a rule of the engine | differ |\n|---|---:|---:|---:|---:|"
+    yield from (f"| {question} | {' | '.join(f'{count:,}' for count in counts)} |" for question, *counts in one["rows"])
     yield ""
 
 

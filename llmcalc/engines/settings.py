@@ -220,7 +220,7 @@ def has_flag(engine: str, setting: str) -> bool:
 def divided_experts(flags: Mapping[str, Any], ranks: int) -> dict[str, Any]:
     """Return the settings of an engine whose ``ranks`` divide the experts, empty if it has no flag for this.
 
-    >>> [divided_experts({"read": {"--flag": name}}, 8) for name in ("expert_parallel", "ep", "tp")]
+    >>> [divided_experts({"read": {"flag": name}}, 8) for name in ("expert_parallel", "ep", "tp")]
     [{'expert_parallel': True}, {'ep': 8}, {}]
     """
     read = flags["read"].values()
