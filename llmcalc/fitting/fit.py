@@ -96,6 +96,11 @@ class FitResult(NotebookDisplay, Fit):
         return dict(self.start.deployment.change) if self.start else {}
 
     @property
+    def replicas(self) -> int:
+        """Number of engines, each on its own part of the GPUs."""
+        return self.count // (self.start.deployment.gpus.count or self.count) if self.start else 1
+
+    @property
     def evidence(self) -> dict[str, str]:
         """Class of evidence of each value. What the model needs has the evidence of ``memory``, and specifications
         that were not verified in their source are assumed.
@@ -141,9 +146,8 @@ class FitResult(NotebookDisplay, Fit):
                 "reason": start.reason, "settings": dict(start.settings), "command": start.line(self.change),
             }  # fmt: skip
             running = min(self.requests or 0, self.batch) if start.starts else 0
-            replicas = self.count // (start.deployment.gpus.count or self.count)
             solved |= {
-                "requests": self.requests, "start": own, "gpus_used": start.ranks * replicas,
+                "requests": self.requests, "start": own, "gpus_used": start.ranks * self.replicas,
                 "requests_running": running, "requests_waiting": self.batch - running,
             }  # fmt: skip
         elif self.plain:

@@ -19,8 +19,7 @@ from .serve import REQUESTS, memory_summary, memory_table, settings_of, sizes_of
 
 def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
     """Return the parts of the report that an engine changes."""
-    copies = fit.count // found.ranks
-    gpus = f"{copies} replicas on {fit.count}" if copies > 1 else used_text(found)
+    gpus = f"{fit.replicas} replicas on {fit.count}" if fit.replicas > 1 else used_text(found)
     card = fit.accelerator
     return {
         "subject": f" in {found.engine_title}, {gpus} × {card.title if card else 'GPU'}",

@@ -121,16 +121,18 @@ def search_models(
     budget = {
         "memory_bytes": total, "reserve": of_runtime, "count": number or 1, "node": card.node if card else NODE,
     }  # fmt: skip
-    found, errors, n_tried = list[FittingModel](), list[str](), 0
+    found, errors, n_tried, is_cut = list[FittingModel](), list[str](), 0, False
     for year, files in _files_by_year():
         loaded = [*_loaded(files, errors)]
         n_tried += len(files)
         for architecture in sorted(loaded, key=lambda each: (-params(each).total, each.name)):
-            if len(found) == most:
-                return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, is_cut=True)
+            if is_cut := len(found) == most:
+                break
             model = _best(architecture, budget, settings, card)
             found += [model._replace(year=year)] if model else []
-    return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors))
+        if is_cut:
+            break
+    return ModelSearch(card, number or 1, total, of_runtime, settings, tuple(found), n_tried, tuple(errors), is_cut)
 
 
 def _files_by_year() -> list[tuple[int | None, list[tuple[str, str | None]]]]:

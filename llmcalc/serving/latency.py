@@ -12,7 +12,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.record import NamedTuple, changed
 from ..core.setting import check_values, read_lengths
-from ..core.workload import Workload
+from ..core.workload import Workload, positions
 from ..data import table
 from ..engines.hardware import check_weights
 from ..engines.served_models import check_model
@@ -36,7 +36,8 @@ from .under_load import ServingLayout
 NEW_TOKENS = 128
 MOST_SUGGESTED = 128  # GPUs that an error suggests for tensor parallelism
 ARGUMENTS = tuple(setting.name for setting in LATENCY if setting.name not in ("gpu", "batch"))
-Choose = Callable[[Service, int, Callable[[Mesh], float]], ServingLayout]  # of so many sequences, with their speed
+# function of a service, the batch size and the speed of a layout, which returns the layout to assume
+Choose = Callable[[Service, int, Callable[[Mesh], float]], ServingLayout]
 
 
 class Batch(NamedTuple):
@@ -58,10 +59,15 @@ class Batch(NamedTuple):
         return max(self.read, 1), 1 if self.mode == PREFILL else self.generated or NEW_TOKENS
 
     def workload(self, architecture: Architecture, sequences: int) -> Workload:
-        """Return the decode step, the prefill, or the prompt of a generation, whose last token must have a position."""
+        """Return the decode step, the prefill, or the prompt of a generation.
+
+        A batch beyond the learned positions is computed too, and the result says that the engine refuses its length.
+        """
+        new, most = 1 if self.mode == DECODE else self.generated, positions(architecture)
+        is_beyond = most is not None and self.read + new > most
         if self.mode == DECODE:
-            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last", extend=True)
-        return Workload(batch=sequences, seq=self.read, logits="last", extend=True)
+            return Workload(batch=sequences, seq=1, mode=DECODE, context=self.read, logits="last", extend=is_beyond)
+        return Workload(batch=sequences, seq=self.read, logits="last", extend=is_beyond)
 
 
 def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Choose | None = None) -> Latency:

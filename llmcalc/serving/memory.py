@@ -74,9 +74,8 @@ def free_memory(service: Service, steps: StepModel, formats: Formats) -> EngineM
     }  # fmt: skip
     divides_layers = rule["rule"] == "sum"  # its number of sequences is one unless a flag sets it
     free = {"max_num_seqs": inf, **own} if divides_layers else {}
-    if (
-        divides_layers or service.excess or not (service.command or service.too_long)
-    ):  # buffers are those of the length that the engine is started with
+    has_own_length = service.command or service.too_long
+    if divides_layers or service.excess or not has_own_length:  # buffers are those of the longest request
         settings = {"max_model_len": ceil(service.requests.longest), **settings}
 
     def compute() -> EngineMemory:

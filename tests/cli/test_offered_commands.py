@@ -35,14 +35,22 @@ def test_offered_commands_keep_their_promises(kind: str, monkeypatch: pytest.Mon
     "serve granite3-moe:3b-a800m --gpu h200:2 --engine tensorrt-llm --isl 1000 --osl 500 --concurrency 256 "
     "--sla tpot=30ms",
     "serve qwen3.6-35b-a3b --gpu h100 --engine tensorrt-llm --tp 2 --pp 2",
-    "serve --gpu b200-180gb:4 --sla tpot=30ms --isl 1000 --osl 500 -- vllm serve Qwen/Qwen3-1.7B --max-model-len 128k",
 ])  # fmt: skip
 def test_offered_commands_that_differed_keep_their_promises(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     offers, running = (import_module(f"benchmarks.doors.{name}") for name in ("offers", "running"))
     asked = running.show(shlex.split(line))
     problems = [running.problem(asked, one) for one in offers.offers(asked)]
+    assert problems
     assert not any(problems)
+
+
+def test_a_search_offers_nothing_with_a_length_that_the_engine_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    offers, running = (import_module(f"benchmarks.doors.{name}") for name in ("offers", "running"))
+    line = "vllm serve Qwen/Qwen3-1.7B --max-model-len 128k"
+    asked = running.show(shlex.split(f"serve --gpu b200:4 --sla tpot=30ms --isl 1000 --osl 500 -- {line}"))
+    assert (asked.code, asked.document.title[:1], list(offers.offers(asked))) == (1, "✗", [])
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,20 @@ def test_the_newest_models_are_the_first_of_all_models() -> None:
     assert llmcalc.find_models("1100MiB", most=10**6).summary == llmcalc.find_models("1100MiB").summary
 
 
+def test_a_search_for_the_newest_models_names_an_invalid_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, name = import_module("llmcalc.schema.preset"), llmcalc.find_models("3GiB", most=1).models[0].name
+    plain = module.load_file
+
+    def load_file(*place: Any) -> Architecture:
+        found: Architecture = plain(*place)
+        if found.name == name:
+            raise llmcalc.InputError("has a mistake")
+        return found
+
+    monkeypatch.setattr(module, "load_file", load_file)
+    assert llmcalc.find_models("3GiB", most=1).errors == ("has a mistake",)
+
+
 @pytest.mark.parametrize("count", [65, 1_000_000])
 def test_a_list_of_models_is_for_few_gpus(count: int) -> None:
     with pytest.raises(llmcalc.InputError, match="limited to 64 GPUs"):

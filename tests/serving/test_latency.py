@@ -297,6 +297,7 @@ def test_a_sequence_beyond_the_learned_positions_is_an_answer_without_times(sett
     result = latency(**settings)
     assert "tokens exceed the 512 learned positions" in result.refusal
     assert (result.fits, result.to_dict()["seconds"]) == (False, None)
+    assert not latency("gpt1", context=511).workload.extend
 
 
 def test_experts_on_ranks_with_different_tokens_gather_all_tokens() -> None:
@@ -475,10 +476,8 @@ def test_the_default_layout_is_as_fast_for_the_batch_as_that_of_serve(
 @pytest.mark.parametrize(("gpu", "batch"), [("h200:8", 4), ("h200:16", 8)])
 def test_the_default_layout_runs_all_sequences_and_is_the_fastest(gpu: str, batch: int) -> None:
     lengths: dict[str, Any] = {"seq": 7692, "new_tokens": 500, "batch": batch}
-    found, served = (
-        latency("kimi-k2", gpu, **lengths),
-        llmcalc.serve("kimi-k2", gpu, isl=7692, osl=500, concurrency=batch),
-    )
+    found = latency("kimi-k2", gpu, **lengths)
+    served: Any = llmcalc.serve("kimi-k2", gpu, isl=7692, osl=500, concurrency=batch)
     assert found.fits
     assert served.all_run
     for sizes in ({"tp": 8}, {"tp": 8, "pp": 2}, {"tp": 8, "dp": 2}, {"tp": 4, "dp": 4, "ep": 16}):

@@ -95,9 +95,10 @@ def layouts_of(deployment: Deployment, size: int) -> Iterator[Sizes]:
 
 
 def has_room(deployment: Deployment, sizes: Sizes) -> bool:
-    """Return whether the memory of a rank is larger than its part of the weights, of which replicas share experts.
+    """Return whether the GPUs of a layout have more memory than the weights that they store together.
 
-    What is moved to host memory is not subtracted, so that any layout may have room.
+    Data-parallel ranks divide the experts of a mixture, and store all other weights each. If weights are moved to host
+    memory, every layout may have room.
     """
     own, architecture = deployment.settings, deployment.architecture
     if own.get("cpu_offload_gb") or own.get("offload_group_size"):

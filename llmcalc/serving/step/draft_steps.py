@@ -43,7 +43,7 @@ class Speculation:
 
 
 def decode_step(
-    model: StepModel, own: Speculation | None, batch: Number, keys: Number, prefill: Any = None,
+    model: StepModel, speculation: Speculation | None, batch: Number, keys: Number, prefill: Any = None,
     batches: Number | None = None,
 ) -> StepTime:  # fmt: skip
     """Return the time of a step of a batch, which drafts and verifies tokens if there is speculative decoding.
@@ -51,6 +51,7 @@ def decode_step(
     Both models compute the prefill. The first pass of a draft also computes the tokens that the last step accepted, in
     a place for each verified one.
     """
+    own = speculation
     verified, draft = (own.verified, own.draft) if own else (1, None)
     values = step_values(batch * verified, 1.0, keys)
     step = model.step(values, prefill, scheduled=True, verified=verified, batches=batches)

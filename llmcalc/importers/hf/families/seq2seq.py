@@ -80,18 +80,16 @@ def class_kind(config: Config) -> str:
 def encoder_decoder(config: Config, style: Style, target: int | None = None, *, is_apart: bool = False) -> Architecture:
     """Return the encoder-decoder model, or only the decoder (with unused cross-attention) for causal classes.
 
-    The decoder's table has ``target`` rows (default: those of the encoder's table). If the languages are apart
-    (``is_apart``), it is another table, to which the head may be tied.
+    The decoder's table has ``target`` rows (default: as many as the encoder's table). With ``is_apart``, encoder and
+    decoder have separate tables, and the head may be tied to that of the decoder.
     """
     kind = class_kind(config)
     tied = config.flag("tie_word_embeddings", True)
     vocab, width = config.vocab, config.size(style.width)
     target = target or vocab
     if kind == "causal":
-        table, output = (
-            Embedding(target, width, share=TOKENS if tied else None),
-            head(target if tied else vocab, width, tied),
-        )
+        table = Embedding(target, width, share=TOKENS if tied else None)
+        output = head(target if tied else vocab, width, tied)
         lone = stack(config, style, "decoder", [Named("token", table)], [output], unused_cross=True)
         return Architecture(config.model_type, (lone,))
     if is_apart:
