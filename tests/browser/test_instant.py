@@ -38,7 +38,8 @@ def test_it_is_what_python_computes(browser: Browser, host: Host) -> None:
     known = [(state, one) for state, one in zip(states, found, strict=True) if one]
     for state, one in known:
         case = case_of(read_state(state))
-        assert one["fits"] is case.fit.fits, state
+        assert "fits" not in one, state  # the verdict is that of the engine
+        assert one["lead"] == "Memory without an engine"
         expected, shown = memory(case), one["memory"]
         for name in ("total", "size", "layout", "replicas", "needed_text", "free_text"):
             assert shown[name] == expected[name], (state, name)
