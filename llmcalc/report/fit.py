@@ -84,7 +84,7 @@ def fit_document(
         fit.architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
-        answer=_answer(fit),
+        answer=fit_answer(fit),
         excess=_excess(fit),
         alerts=alerts,
         facts=facts,
@@ -190,7 +190,7 @@ def _shared(fit: FitResult) -> Iterator[str]:
         yield f"GPU and host share one memory: {size} without the {system} that are assumed for the system"
 
 
-def _answer(fit: FitResult) -> str:
+def fit_answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
     solution, each = fit.solution, " per GPU" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):

@@ -16,7 +16,7 @@ LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
     yield memory_fact(case)
-    if case.fit.fits:
+    if case.runs:
         yield from _times(case)
     else:
         yield missing_fact(case)

@@ -12,8 +12,9 @@ from ...core.evidence import CLASSES
 from ...core.record import changed
 from ...engines.hardware import is_reachable
 from ...fitting.fit import FitResult
-from ...report.fit import memory_parts
+from ...report.fit import fit_answer, memory_parts
 from ...report.numbers import BYTES, duration, readable, three_digits
+from ...report.serve import MISSING, memory_rows, size_span
 from ...report.serving_money import price_clause
 from .case import Case, case_of, said, speeds_of
 from .view import view_of
@@ -26,6 +27,7 @@ PARTS = {"weights": "Weights", "state": "KV cache", "transient": "Buffers", "res
 TEXTS = {
     "weights": "{} weights", "cache": "a KV cache in {}", "batch": "{:,} users", "seq": "{:,} tokens per user",
 }  # fmt: skip
+UNUSED = ("not used", "free")  # parts of the memory of a GPU
 MOST_NAMED = 2  # changes in the sentence
 MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
 LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
@@ -43,7 +45,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     lead, text = sentence(case, helpful)
     cut = [f"the context is {case.context:,} tokens, the most that the model accepts"] if case.is_cut else []
     return {
-        "fits": case.fit.fits, "waiting": case.waiting if case.fit.fits else 0, "lead": lead, "text": text,
+        "fits": case.runs, "waiting": case.waiting if case.runs else 0, "lead": lead, "text": text,
         "title": case.title, "gpu": case.gpus_text, "longest": case.longest, "only_reads": case.only_reads,
         "memory": memory(case), "facts": numbers,
         "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes}, "changes": helpful,
@@ -53,30 +55,35 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
-    found, gpus = case.fit, case.gpus_text
-    if not found.fits:
-        each, have = ("each of ", "have") if case.state.n > 1 else ("", "has")
-        size = readable(found.memory, BYTES)
-        text = f"{case.subject} needs {case.needed_text} on {each}{gpus}, which {have} {size}"
+    text = f"{case.subject} on {case.gpus_text} {fit_answer(case.fit).partition(' ')[2]}"
+    if not case.fit.fits:
         helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
-        return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
-    spare = f"{case.subject} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
+        text += f"; it fits {helps}" if helps else ""
+    if not case.runs:
+        return "Does not fit", f"{text}."
     waits = f", but {case.waiting:,} of {case.state.users:,} users wait" if case.waiting else ""
-    return f"Fits{waits}", f"{''.join([spare, *view_of(case).outcome(case)])}."
+    return f"Fits{waits}", f"{''.join([text, *view_of(case).outcome(case)])}."
 
 
 def memory(case: Case) -> dict[str, Any]:
     """Return the parts of the memory of a GPU, in bytes, and its size."""
-    found, sizes = case.fit, memory_parts(case.fit)
-    parts = [
-        {"name": name, "title": title, "bytes": sizes.get(name, 0), "text": readable(sizes.get(name, 0), BYTES)}
-        for name, title in view_of(case).parts.items()
-    ]
+    found, start = case.fit, case.fit.start
+    if start:
+        rows = [(name, int(size.best), size_span(size)) for name, size, _ in memory_rows(start) if name != MISSING]
+        free = sum(size for name, size, _ in rows if name in UNUSED)
+        shown = [(name, name[0].upper() + name[1:], size, span) for name, size, span in rows if name not in UNUSED]
+        total = sum(size for _, _, size, _ in shown)
+    else:
+        sizes, free, total = memory_parts(found), max(found.headroom, 0), found.needed + found.reserve
+        shown = [(name, title, sizes.get(name, 0), "") for name, title in view_of(case).parts.items()]
     return {
-        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
-        "layout": case.layout_text, "replicas": case.replicas,
-        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
+        "parts": [
+            {"name": name, "title": title, "bytes": size, "text": readable(size, BYTES), "span": span}
+            for name, title, size, span in shown
+        ],
+        "total": total, "size": found.memory, "needed_text": readable(total, BYTES),
+        "size_text": readable(found.memory, BYTES), "layout": case.layout_text, "replicas": case.replicas,
+        "free_text": readable(free, BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
 
 
