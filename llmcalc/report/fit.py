@@ -92,7 +92,7 @@ def fit_document(
         assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
-        derivation=lambda: (_needed(fit),) if fit.start else derivation("memory", fit.result)(),
+        derivation=lambda: (needed_tree(fit),) if fit.start else derivation("memory", fit.result)(),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         **parts,
@@ -285,7 +285,7 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     return sizes | {"reserve": fit.reserve}
 
 
-def _needed(fit: FitResult) -> Node:
+def needed_tree(fit: FitResult) -> Node:
     """Return the memory that an engine needs as the sum of its parts."""
     parts = memory_parts(fit)
     parts.pop("reserve")

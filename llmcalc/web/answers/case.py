@@ -23,7 +23,6 @@ from ...engines.lengths import known_length
 from ...estimate.hardware import Accelerator
 from ...fitting.fit import FitResult
 from ...inputs.gpus import read_gpus
-from ...report.numbers import BYTES, readable
 from ...report.points import RANKS, sizes_of
 from ...serving.encoders import EncoderServing
 from ...serving.latency_times import PREFILL, Latency
@@ -77,11 +76,6 @@ class Case:
     def gpus_text(self) -> str:
         """Number and title of the GPUs."""
         return f"one {self.gpu.title}" if self.state.n == 1 else f"{self.state.n} × {self.gpu.title}"
-
-    @property
-    def needed_text(self) -> str:
-        """Memory that a GPU needs, with the runtime."""
-        return readable(self.fit.needed + self.fit.reserve, BYTES)
 
     @property
     def memory_settings(self) -> dict[str, Any]:

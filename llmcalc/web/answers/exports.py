@@ -12,7 +12,6 @@ from ...report.encoder_serving import encoder_document
 from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
-from ...report.points import sizes_of
 from ...report.serving import serving_document
 from .case import Case
 from .view import view_of

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
 from typing import Any
 
-from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
-from ...core.record import changed
-from ...engines.hardware import is_reachable
 from ...fitting.fit import FitResult
 from ...report.fit import fit_answer, memory_parts
 from ...report.numbers import BYTES, duration, readable, three_digits
 from ...report.serve import MISSING, memory_rows, size_span
 from ...report.serving_money import price_clause
-from .case import Case, case_of, said, speeds_of
+from .case import Case, said, speeds_of
 from .view import view_of
 
 BOUNDS = {
@@ -29,8 +24,6 @@ TEXTS = {
 }  # fmt: skip
 UNUSED = ("not used", "free")  # parts of the memory of a GPU
 MOST_NAMED = 2  # changes in the sentence
-MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
-LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
 STATE_NAMES = {"weights": "weights", "cache": "kv", "batch": "users", "seq": "context", "count": "n", "gpu": "gpu"}
 
 
@@ -56,13 +49,11 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
     text = f"{case.subject} on {case.gpus_text} {fit_answer(case.fit).partition(' ')[2]}"
-    if not case.fit.fits:
-        helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
-        text += f"; it fits {helps}" if helps else ""
-    if not case.runs:
-        return "Does not fit", f"{text}."
-    waits = f", but {case.waiting:,} of {case.state.users:,} users wait" if case.waiting else ""
-    return f"Fits{waits}", f"{''.join([text, *view_of(case).outcome(case)])}."
+    if case.fit.fits:
+        return "Fits", f"{''.join([text, *view_of(case).outcome(case)])}."
+    helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
+    waits = f"Fits, but {case.waiting:,} of {case.state.users:,} users wait"
+    return waits if case.runs else "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
 
 
 def memory(case: Case) -> dict[str, Any]:
@@ -114,10 +105,7 @@ def outcome(case: Case) -> Iterator[str]:
         yield f" and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
-    if not serving.all_run:
-        yield f" but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
-        return
-    if speeds := speeds_of(serving):
+    if serving.all_run and (speeds := speeds_of(serving)):
         low, rate, high = map(three_digits, speeds)
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
         cost = price_clause(serving.usd_per_million, "for ")
@@ -134,43 +122,12 @@ def bound(case: Case) -> str:
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the changes of the state with which the model fits, or with which no users wait, with their texts."""
-    if case.fit.fits:
-        yield from _without_waiting(case) if case.waiting else ()
-        return
+    """Yield the changes of the command with which the model fits, or with which no users wait, with their texts."""
     for change in case.fit.changes:
-        if not change.settings.keys() <= STATE_NAMES.keys():
-            continue
-        settings = dict(change.settings)
-        own = {STATE_NAMES[name]: value for name, value in settings.items() if name != "gpu"}
-        found = case_of(changed(case.state, **own))
-        if found.waiting:
-            if not found.running:
-                continue  # the engine does not start
-            own["users"] = settings["batch"] = found.running
-        yield change_data("Fits", own, change_text(TEXTS, settings), found.fit)
-
-
-def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the changes with which the engine runs all requests at once: of the cache, the GPUs and the users."""
-    cache = LLAMA_CACHE if case.engine_name == LLAMA_CPP else "fp8"
-    groups: list[list[dict[str, Any]]] = [
-        [] if case.state.kv else [{"cache": cache}],
-        [{"count": count} for factor in MORE_GPUS if is_reachable(case.gpu, count := case.state.n * factor)],
-        [{"batch": case.running}] if case.running else [],
-    ]
-    for group in groups:
-        yield from islice(filter(None, (_running_change(case, settings) for settings in group)), 1)
-
-
-def _running_change(case: Case, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a change if the engine runs all requests at once with it."""
-    own = {STATE_NAMES[name]: value for name, value in settings.items()}
-    with suppress(LlmcalcError):
-        found = case_of(changed(case.state, **own))
-        if found.fit.fits and not found.time_error and not found.waiting:
-            return change_data("All run", own, change_text(TEXTS, settings), found.fit)
-    return None
+        if change.settings.keys() <= STATE_NAMES.keys():
+            own = {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"}
+            lead = "All run" if case.runs else "Fits"
+            yield change_data(lead, own, change_text(TEXTS, change.settings), change.result)
 
 
 def notes(case: Case) -> Iterator[str]:
