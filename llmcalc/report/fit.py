@@ -84,7 +84,7 @@ def fit_document(
         fit.architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
-        answer=_answer(fit),
+        answer=fit_answer(fit),
         excess=_excess(fit),
         alerts=alerts,
         facts=facts,
@@ -92,7 +92,7 @@ def fit_document(
         assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
-        derivation=lambda: (_needed(fit),) if fit.start else derivation("memory", fit.result)(),
+        derivation=lambda: (needed_tree(fit),) if fit.start else derivation("memory", fit.result)(),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         **parts,
@@ -190,7 +190,7 @@ def _shared(fit: FitResult) -> Iterator[str]:
         yield f"GPU and host share one memory: {size} without the {system} that are assumed for the system"
 
 
-def _answer(fit: FitResult) -> str:
+def fit_answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
     solution, each = fit.solution, " per GPU" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
@@ -285,7 +285,7 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     return sizes | {"reserve": fit.reserve}
 
 
-def _needed(fit: FitResult) -> Node:
+def needed_tree(fit: FitResult) -> Node:
     """Return the memory that an engine needs as the sum of its parts."""
     parts = memory_parts(fit)
     parts.pop("reserve")

@@ -127,7 +127,7 @@ def _next(result: Start, line: str) -> Table:
     return next_table(lines, STARTED)
 
 
-def _parts(result: Start) -> list[tuple[str, Interval, str]]:
+def memory_rows(result: Start) -> list[tuple[str, Interval, str]]:
     """Return the parts of the memory of a GPU, which add up to it, each with what it rests on."""
     memory, free, profile = result.memory, result.memory.available, result.profile
     logs = f"{profile.title} {ends_text(*profile.measured)}" if profile.measured else profile.title
@@ -150,7 +150,7 @@ def _parts(result: Start) -> list[tuple[str, Interval, str]]:
 
 def memory_table(result: Start) -> Table:
     """Return the parts of the memory of a GPU in bytes."""
-    whole, parts = result.memory.total, [part for part in _parts(result) if part[1].high]
+    whole, parts = result.memory.total, [part for part in memory_rows(result) if part[1].high]
     return table_of("per GPU", parts, {
         "part: name": itemgetter(0), "low: about bytes 1": lambda part: int(part[1].low),
         "best: about bytes": lambda part: int(part[1].best), "high: about bytes 1": lambda part: int(part[1].high),
@@ -160,7 +160,7 @@ def memory_table(result: Start) -> Table:
 
 def memory_summary(result: Start, *facts: Fact) -> Table:
     """Return the parts of the memory of a GPU in the words of a screen, with the host memory and further facts."""
-    parts = [*_parts(result), ("host memory", result.host.total, "")]
+    parts = [*memory_rows(result), ("host memory", result.host.total, "")]
     sizes = [Fact(name, int(size.best), BYTES, note, size_span(size)) for name, size, note in parts if size.high > MIB]
     return summary_table([*sizes, *facts], "per GPU", result.memory.total)
 
