@@ -65,7 +65,7 @@ def _assumed(result: Latency) -> dict[str, Any]:
     model, start = result.model, result.engine_memory.start if result.engine_memory else None
     lengths = {name.replace(" ", "_").replace("prompt", "seq"): size for name, size in _lengths(result).items()}
     sizes = sizes_of(model.mesh) if result.has_default_layout else {}
-    version = start.profile.version if start else None
+    version = start.profile.version if start and model.engine.depends_on_version else None
     engine = "" if result.unserved else model.engine.name
     cache = None if result.is_encoder else model.cache.name
     return {**lengths, **sizes, "engine": engine, "engine_version": version, "cache": cache}

@@ -129,6 +129,7 @@ class EngineQuestion(Question):
         mesh, dp = serving_mesh_of(found.architecture, found.settings), found.settings.get("dp", 1)
         own = {name: value for name, value in self.arguments.items() if name not in ("mesh", "mode")}
         own |= {"seq": asked.seq, "batch": asked.batch, "weights": found.settings.get("weights")}
+        own |= {"extend": True} if found.deployment.limit.refusal(asked.seq) else {}  # which the engine says itself
         layout = Layout(asked.replicas * dp // mesh.dp, mesh)
         checked = check_fit(
             self.architecture, found.memory.total, 0, layout.replicas * mesh.ranks, layout=layout, **own

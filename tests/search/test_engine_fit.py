@@ -162,3 +162,17 @@ def test_an_engine_that_divides_experts_over_all_ranks_has_no_other_number_of_pa
     assert "divides experts over all 4 ranks" in found.plain
     with pytest.raises(llmcalc.InputError, match="divides experts"):
         llmcalc.fit("qwen3-30b-a3b", "h100:4", tp=4, ep=2, engine="vllm")
+
+
+def test_a_length_beyond_the_model_is_a_verdict_and_no_error() -> None:
+    found = llmcalc.fit("gpt2", "h100", seq=2000)
+    started = llmcalc.serve("gpt2", "h100", max_model_len=2000)
+    assert isinstance(started, Start)
+    assert found.start is not None
+    assert not found.fits
+    assert (
+        found.start.reason
+        == started.reason
+        == "requests of 2,000 tokens exceed the 1,024 learned positions of the model"
+    )
+    assert [change.settings for change in found.changes] == [{"seq": 1024}]
