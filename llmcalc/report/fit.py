@@ -22,6 +22,7 @@ from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FIT, SETTINGS, FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
+from ..inputs.number_formats import CHECKPOINT
 from ..inputs.settings import PLAIN
 from .document import Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .engine_fit import engine_answer, engine_parts
@@ -136,7 +137,10 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         return {**found, "optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
-    return {**found, **steps, "dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+    own = {"dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+    if worst.published and any(entry.format.name not in PLAIN for entry in worst.stored):
+        own = {"weights": CHECKPOINT, "cache": own["cache"] or size.dtype}  # which alone has the format of computation
+    return {**found, **steps, **own}
 
 
 def _summary(fit: FitResult) -> Table:

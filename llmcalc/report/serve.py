@@ -195,6 +195,9 @@ def start_notes(result: Start) -> list[str]:
     weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
     usual = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
     found = [usual, *_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
+    if result.profile.is_extrapolated:
+        own, measured = result.engine_title, ends_text(*result.profile.measured)
+        found.append(f"no run of {own} was measured: sizes measured on {measured} are used, with wider intervals")
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:
@@ -205,10 +208,6 @@ def start_notes(result: Start) -> list[str]:
 def start_details(result: Start) -> list[str]:
     """Return what the sizes of the engine's memory rest on."""
     profile, card, found = result.profile, result.deployment.accelerator, []
-    if profile.is_extrapolated:
-        first, last = profile.measured
-        wider = f"{profile.version} is assumed to be alike, with a wider range"
-        found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
     if card and card.shared_bytes and result.host.parts:
         size, system = card.shared_bytes / GIB, SYSTEM_BYTES / GIB
         found.append(f"GPU and host share one memory: {size:.2f} GiB without {system:g} GiB assumed for the system")
