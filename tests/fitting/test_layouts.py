@@ -17,6 +17,7 @@ from llmcalc.fitting.layouts import divisors, layouts
 from llmcalc.fitting.memory import serving_weights
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.inputs.number_formats import number_format, weight_formats
+from llmcalc.report import render
 from llmcalc.report.fit import fit_document
 
 DEEPSEEK, LLAMA, QWEN = (llmcalc.load(name) for name in ("deepseek-v3", "llama3-8b", "qwen3-235b-a22b"))
@@ -140,7 +141,7 @@ def test_gpus_that_do_not_divide_a_model_stay_unused() -> None:
     assert fits == [False] * 5 + [True] * 11
     found = llmcalc.fit("mt5-xxl", "l4:7", seq=1024, batch=4)
     assert (found.fits, found.count, found.result.mesh.tp) == (True, 7, 2)
-    assert "the layout leaves 1 of 7 GPUs unused" in fit_document(found).alerts
+    assert "the layout leaves 1 of 7 GPUs unused" in render(fit_document(found), "plain")
     most = llmcalc.fit("mt5-xxl", "l4:7", seq=1024, solve="batch").solution
     assert most is not None
     assert isinstance(most.value, int)
