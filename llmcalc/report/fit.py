@@ -39,7 +39,7 @@ from .memory import (
     weights_line,
 )
 from .numbers import BYTES, binary, exact, readable
-from .points import settings_text
+from .points import settings_text, unused_alert
 from .provenance import evidence_notes
 from .serve import REQUESTS
 
@@ -109,7 +109,8 @@ def _plain_parts(fit: FitResult, given: str | None, reserve: str) -> dict[str, A
         usual = _format_line(worst, accelerator)
         run = [serving_line(worst), weights_line(worst)]
         plain = f"no engine answers: {fit.plain}" if fit.plain else ""
-        alerts = [plain, *refusals(worst), *_unread(worst, accelerator)]
+        unused = unused_alert(fit.count % fit.result.mesh.ranks, fit.count)
+        alerts = [plain, *unused, *refusals(worst), *_unread(worst, accelerator)]
     longest = solution.in_memory if solution else None  # beyond the model's own
     beyond = [spelled(f"{longest:,} tokens fit in memory: {{extend=True}}")] if longest is not None else []
     partly = _unverified(accelerator, "partly", "{}: some specifications are unverified ({})")
