@@ -72,6 +72,6 @@ def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | 
     return changed(result, host=room) if result.host > room else result
 
 
-def layout_of(found: Fit) -> Layout:
-    """Return the layout of a serving fit check."""
-    return Layout(found.count // found.result.mesh.ranks, found.result.mesh)
+def layout_of(found: Fit, count: int | None = None) -> Layout:
+    """Return the layout of a serving fit check, with as many replicas as ``count`` GPUs have."""
+    return Layout((count or found.count) // found.result.mesh.ranks, found.result.mesh)

@@ -50,7 +50,13 @@ class Question:
         """Return the fit check with changed settings. If the model does not fit, a trial may return any layout."""
         own = {**self.budget, **self.arguments, **(changes or {})}
         own.pop("gpu", None)
-        return check_fit(self.architecture, **own, is_trial=is_trial)
+        found = check_fit(self.architecture, **own, is_trial=is_trial)
+        if self.is_solved_by(found) or found.count == 1:
+            return found
+        from .sizes import check_part  # a check alone is fast without the searches
+
+        budget = {name: own.pop(name) for name in self.budget}
+        return check_part(self.architecture, budget, own, is_trial=is_trial)
 
     def is_solved_by(self, found: Fit) -> bool:
         """Return whether the fit check with changed settings answers the question with yes."""

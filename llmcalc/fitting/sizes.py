@@ -12,7 +12,7 @@ from ..core.description.compiled import CompiledFunction
 from ..core.errors import SizeError
 from ..core.record import changed
 from ..core.workload import positions
-from ..estimate.hardware import NODE, parts_of_node
+from ..estimate.hardware import NODE
 from .check import check_fit, layout_of
 from .memory import serving_stages
 
@@ -27,7 +27,7 @@ def solve_size(
 
     If no layout is given, it is the largest one with any layout.
     """
-    first = check_fit(architecture, **budget, **{**arguments, name: 1})
+    first = check_part(architecture, budget, {**arguments, name: 1})
     if not first.fits:
         return None, first
     is_bounded = name == "seq" and not arguments.get("extend")
@@ -39,8 +39,8 @@ def solve_size(
         size, best = _solve_on(name, architecture, budget, {**arguments, "layout": layout_of(found)}, limit, size)
         if size == limit:
             return size, best
-        found = check_fit(architecture, **budget, **{**arguments, name: size + 1}, is_trial=True)
-        if not found.fits or found.result.refusals:
+        found = check_part(architecture, budget, {**arguments, name: size + 1}, is_trial=True)
+        if not _runs(found):
             return size, best
         size += 1
 
@@ -87,7 +87,7 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     rest = {name: value for name, value in arguments.items() if name != "mesh"}
     per_gpu = {name: value for name, value in budget.items() if name != "count"}
     if given == Mesh() and arguments.get("mode") != "training":
-        return _first_serving(architecture, per_gpu, rest)
+        return _first_serving(architecture, per_gpu, rest, max(MOST_SERVING_GPUS, 2 * budget.get("node", NODE)))
 
     def fit_on(count: int) -> Fit:
         if rest.get("mode") != "training":
@@ -102,16 +102,33 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     return found.count, found
 
 
-def _first_serving(architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any]) -> tuple[int, Fit] | None:
-    """Return the smallest number of GPUs with a layout that fits: part of a node, or a number of nodes."""
+def check_part(
+    architecture: Architecture, budget: dict[str, Any], arguments: dict[str, Any], *, is_trial: bool = False
+) -> Fit:
+    """Check whether a model fits on GPUs of which some may stay unused, so that it fits on more wherever on fewer."""
+    found = check_fit(architecture, **budget, **arguments, is_trial=is_trial)
+    is_given = arguments.get("layout") or arguments.get("mesh") not in (None, Mesh())
+    if is_given or arguments.get("mode") == "training" or _runs(found):
+        return found
+    rest = {name: value for name, value in arguments.items() if name != "mesh"}
+    fewer = _first_serving(architecture, budget, rest, min(found.count - 1, MOST_SERVING_GPUS))
+    return check_fit(architecture, **budget, layout=layout_of(fewer[1], found.count), **rest) if fewer else found
+
+
+def _first_serving(
+    architecture: Architecture, budget: dict[str, Any], rest: dict[str, Any], most: int
+) -> tuple[int, Fit] | None:
+    """Return the smallest number of GPUs, at most this one, of which all are used by a layout that fits."""
     (whole,) = serving_stages(architecture, **{name: value for name, value in rest.items() if name != "mode"})
-    least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"])
-    node = budget.get("node", NODE)
-    for count in (*parts_of_node(node), *range(node, max(MOST_SERVING_GPUS, 2 * node) + 1, node)):
-        if count < least:
-            continue
+    least = (whole.weights + whole.state) // (budget["memory_bytes"] - budget["reserve"] + whole.host)
+    for count in range(max(least, 1), most + 1):
         with suppress(SizeError):  # no layout of this number of GPUs
-            tried = check_fit(architecture, **budget, count=count, is_trial=True, **rest)
-            if tried.fits and not tried.result.refusals:
+            tried = check_fit(architecture, **{**budget, "count": count}, is_trial=True, **rest)
+            if _runs(tried):
                 return count, tried
     return None
+
+
+def _runs(found: Fit) -> bool:
+    """Return whether a model fits, and kernels accept its layout."""
+    return found.fits and not found.result.refusals

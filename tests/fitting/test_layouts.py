@@ -17,6 +17,8 @@ from llmcalc.fitting.layouts import divisors, layouts
 from llmcalc.fitting.memory import serving_weights
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.inputs.number_formats import number_format, weight_formats
+from llmcalc.report import render
+from llmcalc.report.fit import fit_document
 
 DEEPSEEK, LLAMA, QWEN = (llmcalc.load(name) for name in ("deepseek-v3", "llama3-8b", "qwen3-235b-a22b"))
 
@@ -124,14 +126,27 @@ def test_refused_layouts_are_not_chosen() -> None:
     assert found.result.refusals == ()
 
 
-@pytest.mark.parametrize(("model", "count"), [("deepseek-v3", 16), ("llama3.1-405b", 16), ("llama3-70b", 2)])
-def test_the_fewest_gpus_have_a_layout_of_engines(model: str, count: int) -> None:
+@pytest.mark.parametrize(("model", "count"), [("deepseek-v3", 9), ("llama3.1-405b", 10), ("llama3-70b", 2)])
+def test_the_fewest_gpus_are_those_that_fit_accepts(model: str, count: int) -> None:
     found = llmcalc.fit(model, "h100", solve="gpus", seq=2048, engine="none")
     assert found.solution is not None
     assert found.solution.value == found.count == count
     assert found.result.mesh.tp <= 8
-    fewer = count // 2 if count > 8 else count - 1
-    assert not llmcalc.fit(model, "h100", count=fewer, seq=2048, engine="none").fits
+    for number in range(1, 2 * count):
+        assert llmcalc.fit(model, "h100", count=number, seq=2048, engine="none").fits == (number >= count)
+
+
+def test_gpus_that_do_not_divide_a_model_stay_unused() -> None:
+    fits = [llmcalc.fit("deberta-v3-small", "t4", count=count, seq=32768, batch=64).fits for count in range(1, 17)]
+    assert fits == [False] * 5 + [True] * 11
+    found = llmcalc.fit("mt5-xxl", "l4:7", seq=1024, batch=4)
+    assert (found.fits, found.count, found.result.mesh.tp) == (True, 7, 2)
+    assert "the layout leaves 1 of 7 GPUs unused" in render(fit_document(found), "plain")
+    most = llmcalc.fit("mt5-xxl", "l4:7", seq=1024, solve="batch").solution
+    assert most is not None
+    assert isinstance(most.value, int)
+    assert llmcalc.fit("mt5-xxl", "l4:7", seq=1024, batch=most.value).fits
+    assert not llmcalc.fit("mt5-xxl", "l4:7", seq=1024, batch=most.value + 1).fits
 
 
 def test_a_smaller_mesh_is_replicated() -> None:
