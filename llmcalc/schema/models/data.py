@@ -81,7 +81,7 @@ class ScalingLaw(Sourced):
     form: Text
     constants: dict[str, float]
     uncertainty: dict[str, Text] = Field({})
-    counts: Literal["total", "active", "stored", "non-embedding", "flops-per-token"]
+    counts: Literal["total", "active", "stored", "stored-non-embedding", "non-embedding", "flops-per-token"]
     range: dict[str, Range] = Field({})
     unit: Rate = 1.0
     checked: Checked  # a required key
