@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
-from ..core.record import changed
+from ..core.record import NOTHING, changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer
 from ..data import table, tables
 from ..importers.modelfile import MODELFILE, RUN, own_settings
+from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF
 from ..inputs.serving_settings import SERVE
 from ..inputs.settings import PLAIN
 from ..schema.preset_files import folders
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..serving.start.start import Start
 
 LENGTH, AUTO = "max_model_len", "auto"
+FOUR_BITS = "awq-int4-g128"  # the usual 4-bit format of repositories for engines other than llama.cpp
 # settings of engines: their flags, and what llmcalc adds to them
 SETTINGS = {
     setting.name: setting
@@ -160,14 +162,14 @@ def command_line(result: Start, change: Mapping[str, Any]) -> str:
     return changed_words(words, result.profile.name, {**_explicit(result), **change})
 
 
-def states_all(result: Start) -> bool:
-    """Return whether the command line of the engine states the whole model.
+def states_all(result: Start, change: Mapping[str, Any] = NOTHING) -> bool:
+    """Return whether the command line of the engine states the whole model, with changed settings if given.
 
     It states no changed sizes, no model that has only the name of its architecture, and no format of the weights that
     only another checkpoint has.
     """
     deployed, told, engine = result.deployment, result.architecture.inputs, result.profile.name
-    weights = deployed.given.get("weights")
+    weights = change.get("weights") or deployed.given.get("weights")
     is_own = result.model == result.architecture.name and os.path.dirname(told.get("file", "")) not in folders()
     if deployed.command or told.get("overrides") or is_own:
         return deployed.command is not None
@@ -230,6 +232,16 @@ def divided_experts(flags: Mapping[str, Any], ranks: int) -> dict[str, Any]:
 def smaller_format(engine: str, name: str) -> str:
     """Return the format of ``weights`` or of the ``cache`` that is proposed if the memory is not enough."""
     return str(tables("engines").get(engine, {}).get("smaller", {}).get(name, "fp8"))
+
+
+def smaller_weights(engine: str, told: Mapping[str, Any]) -> list[str]:
+    """Return the formats that are proposed in place of weights of 16 bits, most bits first.
+
+    A model that is told to have quantised weights has none.
+    """
+    if told.get("quantization") or told.get("types"):
+        return []
+    return [smaller_format(engine, "weights"), USUAL_GGUF if engine == GGUF_ENGINE else FOUR_BITS]
 
 
 def repository(model: str, preset: str = "") -> str:

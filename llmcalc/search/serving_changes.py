@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..engines.settings import smaller_format
+from ..engines.hardware import refused_format
+from ..engines.settings import smaller_format, smaller_weights
 from ..estimate.hardware import more_counts
 from ..fitting.advice import Change, Settings, advice, first_enough, tried
 from ..inputs.gpus import accelerators
@@ -32,7 +33,7 @@ def _kinds(search: ServingSearch, found: Sequence[Change]) -> Iterator[Iterable[
     card, gpus, formats = search.accelerator, search.gpus, _formats(search)
     if search.concurrency:
         yield _fewer(search)
-    yield formats
+    yield [*formats, *_four_bits(search)]
     if search.is_fixed:  # more GPUs would have another layout
         return
     yield _more_gpus(search, card.name, {})
@@ -70,6 +71,12 @@ def _formats(search: ServingSearch) -> list[Settings]:
     own: Settings = {name: smaller_format(search.engine, name) for name in names}
     own = {name: text for name, text in own.items() if text != "fp8" or text in search.accelerator.peak}
     return [{name: text} for name, text in own.items()] + ([own] if len(own) > 1 else [])
+
+
+def _four_bits(search: ServingSearch) -> list[Settings]:
+    """Return weights of fewer bits still if the engine computes with them on the GPU and no format is given."""
+    names = smaller_weights(search.engine, search.architecture.inputs)[1:] if not search.formats["weights"] else []
+    return [{"weights": name} for name in names if not refused_format(search.engine, search.accelerator, name)]
 
 
 def _faster(search: ServingSearch) -> list[str]:

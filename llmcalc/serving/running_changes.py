@@ -13,7 +13,7 @@ from ..core.record import remembered
 from ..data import tables
 from ..engines.hardware import is_reachable
 from ..engines.profile import read_profile
-from ..engines.settings import smaller_format
+from ..engines.settings import FOUR_BITS, smaller_format
 from ..estimate.hardware import more_counts
 from ..fitting.advice import Change, Settings, advice, first_enough, tried
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF, usual_format
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST_TIMES, MOST_LAYOUT_TIMES = 8, 64  # as many GPUs, and of a layout with which all requests run
 FASTER = 1.05  # tokens per second of a layout that is named
-PUBLISHED_FOUR_BITS = "awq-int4-g128"  # the usual 4-bit format of repositories for engines other than llama.cpp
 
 
 def running_changes(result: ServingResult) -> Iterator[Change]:
@@ -117,7 +116,7 @@ def _smaller_formats(result: ServingResult, kind: str) -> Iterator[str]:
     if usual:
         yield usual
     if kind == "weights" and not (result.fits or told.get("quantization") or told.get("types")):
-        yield PUBLISHED_FOUR_BITS
+        yield FOUR_BITS
 
 
 def _in_host_memory(result: ServingResult) -> Iterator[Settings]:

@@ -14,6 +14,12 @@ SERVING = (
     "sweep {} memory.peak --over batch=1", "compare {0} {0}", "explain {} memory",
 )  # fmt: skip
 TRAINING = tuple(f"{line} --training" for line in SERVING if "quant" not in line)
+# fit where no engine answers, which would refuse long sequences with an answer of its own
+PLAIN_FITS = (
+    "fit {} --gpu h100 --engine none", "fit {} --gpu h100 --engine none --solve quant", "fit {} --gpu h100 --training",
+    "fit {} --gpu h100 --solve gpu-layers", "fit {} --gpu-memory 9GiB", "fit {} --gpu-memory 9GiB --solve gpus",
+    "fit {} --gpu all",
+)  # fmt: skip
 LENGTHS = (*STEPS, *SERVING, "memory {} --training", "explain {} state")
 FORMATS = (*SERVING[:2], *SERVING[4:])  # not where the best is looked for, or their number
 # (model, flags): (the commands that take them, what the message says)
@@ -21,7 +27,7 @@ EVERYWHERE = {
     ("gpt3", "--seq 0"): (LENGTHS, "--seq: must be an integer of at least 1"),
     ("gpt3", "--seq -1"): (LENGTHS, "--seq: invalid length '-1'"),
     ("gpt3", "--seq 4096"): (
-        [line for line in LENGTHS if not line.startswith("fit ")],  # whose engine refuses them: an answer
+        [*(line for line in LENGTHS if not line.startswith("fit ")), *PLAIN_FITS],
         "pass --extend to allow longer sequences",
     ),
     ("gpt3", "--batch -1"): (LENGTHS, "--batch: invalid value '-1'"),

@@ -224,13 +224,29 @@ def test_what_is_tried_if_no_layout_is_within_limits() -> None:
     both, more = {"weights": "fp8", "cache": "fp8"}, ("2", "4", "8")
     other = ("h100-nvl", "gh200-96gb", "h200", "gh200-144gb", "gb200-192gb")
     assert tried == [
-        {"concurrency": None}, {"weights": "fp8"}, {"cache": "fp8"}, both,
+        {"concurrency": None}, {"weights": "fp8"}, {"cache": "fp8"}, both, {"weights": "awq-int4-g128"},
         *({"gpu": f"h100-sxm:{count}"} for count in more), *({"gpu": f"{name}:1"} for name in other),
         *({"gpu": f"{name}:{count}", **both} for name in ("h100-sxm", other[-1]) for count in more),
     ]  # fmt: skip
     tried.clear()
     assert not [*serving_changes(changed(search, retry=retry, is_fixed=True))]
-    assert tried == [{"concurrency": None}, {"weights": "fp8"}, {"cache": "fp8"}, both]
+    assert tried == [
+        {"concurrency": None}, {"weights": "fp8"}, {"cache": "fp8"}, both, {"weights": "awq-int4-g128"},
+    ]  # fmt: skip
+
+
+def test_weights_of_four_bits_are_proposed_where_an_engine_runs_them() -> None:
+    start = llmcalc.serve("llama3.3-70b", "rtx4090:2")
+    assert isinstance(start, Start)
+    four = [(change, one) for change, one in start.changes if change.get("weights") == "awq-int4-g128"]
+    assert [(one.ranks, one.max_model_len < 131_072) for _, one in four] == [(2, True)]
+    assert all("awq-int4-g128" in start.offer(change) and one.is_whole for change, one in four)
+    search = llmcalc.serve("llama3.1-8b", "h100", isl=2000, osl=200, sla="tpot<5ms")
+    assert isinstance(search, ServingSearch)
+    assert {"weights": "awq-int4-g128"} in [change for change, _ in search.changes]
+    old = llmcalc.serve("llama3.1-8b", "v100-sxm2-32gb", isl=2000, osl=200, sla="tpot<5ms")  # without kernels of AWQ
+    assert isinstance(old, ServingSearch)
+    assert all("awq" not in str(change) for change, _ in old.changes)
 
 
 def test_what_is_tried_if_a_step_of_reinforcement_learning_does_not_fit() -> None:

@@ -10,7 +10,7 @@ from ...core.errors import InputError
 from ...core.record import NOTHING
 from ...data import tables
 from ...engines.hardware import refuses_dtype
-from ...engines.settings import LENGTH, divided_experts, smaller_format, states_all
+from ...engines.settings import LENGTH, divided_experts, smaller_format, smaller_weights, states_all
 from ...estimate.hardware import NODE, usual_counts
 from ...fitting.advice import Change, Settings, advice, first_enough, tried
 from .llama_cpp_fit import longest_context, placements
@@ -45,7 +45,7 @@ def start_changes(result: Start, predict: Callable[[Settings], Start]) -> Iterat
 def _as_read(result: Start, change: Settings, found: Start) -> Start:
     """Return how the engine starts with the command line that states a change, if one does."""
     read, deployed = result.deployment.reader, found.deployment
-    is_line = read is not None and not deployed.is_ollama and states_all(result)
+    is_line = read is not None and not deployed.is_ollama and states_all(result, change)
     return read(result.line(change), deployed.gpus).start() if read and is_line else found
 
 
@@ -56,10 +56,10 @@ def _is_whole(one: Start) -> bool:
 def _repeats(change: Settings, found: Settings) -> bool:
     """Return whether a change has the settings of another one in a layout of its own, or all of it on more GPUs."""
     names = found.keys() - LAYOUT
-    if names == change.keys() - LAYOUT:  # the first one has the fewest GPUs
-        return True
+    if found.get(GPUS, 0) > change.get(GPUS, 0):
+        return False
     own = {name: found[name] for name in names if name != GPUS}
-    return bool(names) and own.items() <= change.items() and found.get(GPUS, 0) <= change.get(GPUS, 0)
+    return names == change.keys() - LAYOUT or (bool(names) and own.items() <= change.items())
 
 
 def _is_stated(result: Start, name: str, value: object) -> bool:
@@ -79,7 +79,7 @@ def _candidates(result: Start) -> Iterator[Settings]:
 
 
 def _of_engine(result: Start) -> Iterator[Settings]:
-    settings, told = result.settings, result.architecture.inputs
+    settings = result.settings
     if result.refusals:  # ranks that do not divide the model, or more ranks than GPUs
         yield divided_experts(result.profile.flags, settings.get("tp", 1) * settings.get("dp", 1))
         yield from _fewer_gpus(result)
@@ -98,30 +98,44 @@ def _of_engine(result: Start) -> Iterator[Settings]:
             if result.memory.available.best <= 0:
                 yield {"max_num_seqs": n_sequences, LENGTH: min(8192, result.max_model_len)}
     yield from _smaller_steps(result)
-    if settings.get("weights") or told.get("quantization") or told.get("types"):
-        yield from _more_gpus(result)
-        return
-    smaller = {"weights": smaller_format(result.engine, "weights")}
-    yield smaller  # on the same GPUs
-    yield from _shorter(result, smaller)
-    yield from _more_gpus(result)
-    yield from _more_gpus(result, smaller)
+    smaller = _smaller_weights(result)
+    for change in smaller:  # on the same GPUs
+        yield change
+        yield from _shorter(result, change)
+    for change in ({}, *smaller):
+        yield from _more_gpus(result, change)
+
+
+def _smaller_weights(result: Start) -> list[Settings]:
+    """Return the formats of fewer bits that are proposed unless one is given."""
+    names = [] if result.settings.get("weights") else smaller_weights(result.engine, result.architecture.inputs)
+    return [{"weights": name} for name in names]
 
 
 def _shorter(result: Start, change: Settings) -> Iterator[Settings]:
-    """Yield a change with the longest requests with which the engine starts for sure, or with a usual length."""
+    """Yield a change with the longest requests with which the engine starts for sure, or with a usual length.
+
+    If it has no room for them, CUDA graphs are left out too.
+    """
     with suppress(InputError):  # a format that the model does not allow
-        longest = min(result.retry(change).longest_in(0), result.max_model_len)
-        if longest >= FEWEST:
-            yield {**change, LENGTH: min(_rounded(longest), SHORT)}
+        for own in (change, {**change, **_eager(result)}):
+            longest = min(result.retry(own).longest_in(0), result.max_model_len)
+            if longest >= FEWEST:
+                yield {**own, LENGTH: min(_rounded(longest), SHORT)}
+                return
+
+
+def _eager(result: Start) -> Settings:
+    """Return the change to steps without CUDA graphs, if the engine has it and they are not left out yet."""
+    read = tables("engines")[result.engine]["flags"]["read"].values()
+    return {"enforce_eager": True} if "enforce_eager" in read and not result.settings.get("enforce_eager") else {}
 
 
 def _smaller_steps(result: Start) -> Iterator[Settings]:
     """Yield steps without CUDA graphs, and with fewer tokens and sequences."""
     settings, read = result.settings, tables("engines")[result.engine]["flags"]["read"].values()
     n_sequences, tokens = settings.get("max_num_seqs") or 0, settings.get("max_num_batched_tokens") or 0
-    has_graphs = "enforce_eager" in read and not settings.get("enforce_eager")
-    eager = {"enforce_eager": True} if has_graphs else {}
+    eager = _eager(result)
     least = max(FEW_TOKENS, n_sequences)  # a sequence has a token in each step
     fewer = {"max_num_batched_tokens": least} if tokens > least and "max_num_batched_tokens" in read else {}
     yield from filter(None, (eager, fewer, {**eager, **fewer}))
@@ -186,9 +200,7 @@ def _of_llama_cpp(result: Start) -> Iterator[Settings]:
         yield cache
     elif cache and (length := _rounded(longest_context(most, lambda change: fits({**cache, **change})))):
         yield {LENGTH: length, **cache}
-    told = result.architecture.inputs
-    if not (settings.get("weights") or told.get("quantization") or told.get("types")):
-        yield {"weights": smaller_format(result.engine, "weights")}
+    yield from _smaller_weights(result)
 
 
 def _rounded(length: int) -> int:

@@ -328,7 +328,7 @@ class Start(NotebookDisplay):
 
     def offer(self, change: Mapping[str, Any]) -> str:
         """Return a changed command line, or options of ``serve`` if a command line does not state the whole model."""
-        if states_all(self):
+        if states_all(self, change):
             return self.line(change)
         card, own = self.deployment.accelerator, dict(change)
         count, share = own.pop("gpus", None), own.pop("share", None)
