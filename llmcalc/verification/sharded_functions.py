@@ -46,7 +46,8 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     summed = partial_sums | (divided.keys() - splits.keys())
     found = ShardedArray(ranks, parts, shape, splits, summed, is_weight, owners)
     is_weighted = any(array.is_weight for array in arrays)
-    found.is_moved = any(received) or not (is_weighted or splits or summed)  # terms of its gradient pass on
+    is_divided = any(ranks.groups[axis] == "tp" for axis in (*splits, *summed))
+    found.is_moved = any(received) or not (is_weighted or is_divided)  # terms of its gradient pass on
     return found
 
 
