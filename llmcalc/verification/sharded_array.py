@@ -55,8 +55,8 @@ class ShardedArray(NDArrayOperatorsMixin):
         splits: divided dimension by mesh axis.
         partial: mesh axes along which the local arrays are terms of a sum.
         is_weight: whether the array depends only on weights.
-        is_moved: whether all elements are elements of another array, or it is a whole product of activations: the terms of
-            its gradient are reduced elsewhere.
+        is_moved: whether all elements are elements of another array, or a whole product of activations. The
+            terms of its gradient are reduced where these elements or factors come from.
         owners: rank along a mesh axis that has each element, or ``EVERY``, if the elements are not divided evenly. The
             local arrays have all elements, which are NaN on the other ranks. Numbers from the number of ranks on denote
             the same ranks as the places of experts.
