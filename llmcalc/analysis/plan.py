@@ -14,7 +14,7 @@ from ..core.record import changed
 from ..estimate import amounts
 from ..estimate.cost import Machine
 from ..estimate.scaling.forms import TRAIN
-from ..estimate.scaling.law import COUNTS, Conditions, positive
+from ..estimate.scaling.law import COUNTS, Conditions, per_active, positive
 from ..estimate.scaling.plan import plan
 from ..estimate.scaling.query import Plan, Query
 from ..inputs.effects import check_effects
@@ -50,7 +50,7 @@ def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any
         counted = parameters
     else:
         number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
-        counted = dict.fromkeys(COUNTS, number)
+        counted = {name: number * per_active(name, conditions) for name in COUNTS}
     query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
     found_plan = plan(chosen(laws, conditions), query, conditions, architecture)
     return changed(found_plan, budget=spent) if spent else found_plan
@@ -88,6 +88,7 @@ def counts(model: Architecture, seq: int = LAW_SEQ) -> dict[str, float]:
         "total": float(counted.active),
         "active": float(counted.active),
         "stored": float(counted.total),
+        "stored-non-embedding": float(counted.non_embedding),
         "non-embedding": float(counted.active_non_embedding),
         "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
     }

@@ -42,8 +42,8 @@ FIT = (
     Setting("engine", choices=(*ENGINES, "none"), metavar="NAME",
             help="Serving engine, or none: plain memory (default: vllm; llama.cpp for GGUF formats, Apple, Radeon)."),
     Setting("solve", choices=SOLVE,
-            help="Solve for the largest context or batch, the best format, the fewest GPUs or parts on the CPU, or a "
-                 "recipe."),
+            help="Solve for the largest seq or batch, best quant, fewest gpus, most gpu-layers, fewest cpu-experts, or "
+                 "a training recipe."),
     Setting("count", int, least=1),
 )  # fmt: skip
 SETTINGS = (*SIZES, MEMORY_MODE, *MEMORY, CONVENTION)

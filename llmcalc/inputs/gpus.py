@@ -18,6 +18,7 @@ from .number_formats import aliases_of, by_plain_name, plain
 
 ALL_GPUS = "all"  # in place of a name
 VENDORS = ("nvidia", "geforce", "tesla", "amd", "instinct", "google", "aws", "intel", "apple")
+COMPUTERS = r"\b(?:macbook|imac|mac)(?:[\s-]+(?:pro|air|studio|mini))?\b"  # of Apple, whose chip is the accelerator
 LONGEST = 80  # characters
 _NAME = r"(?a)[\w.]+(?:[\s-]+[\w.]+)*"
 _SERIES = r"\b([a-z]+)(\d+)\b"  # a series and a model, such as rtx6000
@@ -114,7 +115,7 @@ def _words_by_name() -> dict[str, frozenset[str]]:
 
 
 def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[\s_-]+", name.lower()) if word and word not in VENDORS]
+    return [word for word in re.split(r"[\s_-]+", re.sub(COMPUTERS, "", name.lower())) if word and word not in VENDORS]
 
 
 def accelerator(name: str, count: int | None = None) -> Accelerator:
@@ -169,6 +170,8 @@ def _hint(name: str) -> str:
         return "name one kind of GPU, and ask once for each; serve with lengths of requests compares several"
     if size := re.fullmatch(_BARE_NUMBER, name):
         return f"write a memory size with its unit, as in {{gpu={size[1]}{size[2].upper() or 'G'}iB}}"
+    if re.search(COMPUTERS, name):
+        return "name the chip and its memory, as in {gpu=m4-max-64gb}"
     return "run llmcalc hardware list to see all accelerators"
 
 

@@ -42,4 +42,7 @@ def chosen(names: Iterable[str], conditions: Conditions) -> list[Law]:
     asked = list(names)
     if asked == [ALL]:
         return [one for one in laws().values() if conditions.experts or one.form not in EXPERT_FORMS]
-    return [law(name, "laws") for name in asked or (EXPERT_LAWS if conditions.experts else USUAL_LAWS)]
+    if asked or not conditions.experts:
+        return [law(name, "laws") for name in asked or USUAL_LAWS]
+    usual = [law(name) for name in EXPERT_LAWS]
+    return [one for one in usual if not one.uncovered(conditions)] or usual

@@ -11,7 +11,7 @@ from ..engines.profile import GIB
 from ..engines.settings import LENGTH, setting_flags, states_all
 from ..fitting.fit import FitResult
 from ..serving.start.start import Start
-from .document import Fact
+from .document import Fact, Table
 from .heading import named_values
 from .memory import weights_line
 from .serve import REQUESTS, memory_summary, memory_table, settings_of, sizes_of, start_details, start_notes, used_text
@@ -20,14 +20,14 @@ from .serve import REQUESTS, memory_summary, memory_table, settings_of, sizes_of
 def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
     """Return the parts of the report that an engine changes."""
     gpus = f"{fit.replicas} replicas on {fit.count}" if fit.replicas > 1 else used_text(found)
-    card = fit.accelerator
+    card, seq = fit.accelerator, fit.result.workload.seq
+    is_refused = bool(found.deployment.limit.refusal(seq))
+    held = Fact(REQUESTS, f"{fit.requests:,}", f"of {plural(seq, 'token')}")
     return {
         "subject": f" in {found.engine_title}, {gpus} × {card.title if card else 'GPU'}",
         "action": own_default(found),
         "assumed": {**sizes_of(found), "engine": found.engine},
-        "summary": memory_summary(
-            found, Fact(REQUESTS, f"{fit.requests:,}", f"of {plural(fit.result.workload.seq, 'token')}")
-        ),
+        "summary": Table("", (), []) if is_refused else memory_summary(found, held),
         "starting": found.line(fit.change) if found.starts and states_all(found) else "",
         "lines": (named_values(settings_of(found)), weights_line(fit.result)),
         "alerts": list(found.warnings),
@@ -50,8 +50,10 @@ def engine_answer(fit: FitResult, found: Start) -> str:
         return f"✗ does not fit in {title}: {most} of {plural(fit.batch, 'request')} {sizes} at once"
     if found.starts:
         return f"✗ does not fit on {plural(found.ranks, 'GPU')}: {title} starts{found.placement}"
+    if found.refusals:
+        return f"✗ will not start in {title}: {found.reason}"
     missing = -found.memory.available.best / GIB
-    short = f"{missing:.1f} GiB short{' on each GPU' * (found.ranks > 1)}" if missing > 0 and not found.refusals else ""
+    short = f"{missing:.1f} GiB short{' on each GPU' * (found.ranks > 1)}" if missing > 0 else ""
     return f"✗ does not fit in {title}: {short or found.reason}"
 
 

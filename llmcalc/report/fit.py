@@ -22,6 +22,7 @@ from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FIT, SETTINGS, FitResult
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
+from ..inputs.number_formats import CHECKPOINT
 from ..inputs.settings import PLAIN
 from .document import Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .engine_fit import engine_answer, engine_parts
@@ -84,7 +85,7 @@ def fit_document(
         fit.architecture,
         "fit",
         lambda: _json(fit, reserve, spell),
-        answer=_answer(fit),
+        answer=fit_answer(fit),
         excess=_excess(fit),
         alerts=alerts,
         facts=facts,
@@ -92,7 +93,7 @@ def fit_document(
         assumed=assumed_settings((*FIT, *SETTINGS), {**_assumed(fit), **parts.pop("assumed")}),
         next=next_table(commands, cells),
         pictures=lambda: [_chart(fit)],
-        derivation=lambda: (_needed(fit),) if fit.start else derivation("memory", fit.result)(),
+        derivation=lambda: (needed_tree(fit),) if fit.start else derivation("memory", fit.result)(),
         main=-1,
         listing=None if has_candidates else lambda: _listing(fit, facts),
         **parts,
@@ -137,7 +138,10 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         return {**found, "optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
-    return {**found, **steps, "dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+    own = {"dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+    if worst.published and any(entry.format.name not in PLAIN for entry in worst.stored):
+        own = {"weights": CHECKPOINT, "cache": own["cache"] or size.dtype}  # which alone has the format of computation
+    return {**found, **steps, **own}
 
 
 def _summary(fit: FitResult) -> Table:
@@ -191,7 +195,7 @@ def _shared(fit: FitResult) -> Iterator[str]:
         yield f"GPU and host share one memory: {size} without the {system} that are assumed for the system"
 
 
-def _answer(fit: FitResult) -> str:
+def fit_answer(fit: FitResult) -> str:
     """Return the first line of the report, such as ``✓ fits with 1 sequence of 2,048 tokens, 3.2 GiB to spare``."""
     solution, each = fit.solution, " per GPU" if fit.count > 1 else ""
     if solution and solution.asked in OFFLOADS and isinstance(solution.value, int):
@@ -286,7 +290,7 @@ def memory_parts(fit: Fit) -> dict[str, int]:
     return sizes | {"reserve": fit.reserve}
 
 
-def _needed(fit: FitResult) -> Node:
+def needed_tree(fit: FitResult) -> Node:
     """Return the memory that an engine needs as the sum of its parts."""
     parts = memory_parts(fit)
     parts.pop("reserve")

@@ -23,6 +23,7 @@ from .points import MOST_ROWS, RANKS, sizes_of, time_fact, unused_alert
 SMALLEST_ROW = 0.001  # of the time
 LEAST_GAIN = 1.02  # in tokens per second
 SMALLEST_PART = 0.02  # of the time of a step, as a point of the roofline
+BOUNDS = {"memory": "memory-bound", "compute": "compute-bound", LAUNCHES: "between kernels"}  # parts of the time
 Alternatives = Sequence[tuple[str, Latency]]
 
 
@@ -64,7 +65,7 @@ def _assumed(result: Latency) -> dict[str, Any]:
     model, start = result.model, result.engine_memory.start if result.engine_memory else None
     lengths = {name.replace(" ", "_").replace("prompt", "seq"): size for name, size in _lengths(result).items()}
     sizes = sizes_of(model.mesh) if result.has_default_layout else {}
-    version = start.profile.version if start else None
+    version = start.profile.version if start and model.engine.depends_on_version else None
     engine = "" if result.unserved else model.engine.name
     cache = None if result.is_encoder else model.cache.name
     return {**lengths, **sizes, "engine": engine, "engine_version": version, "cache": cache}
@@ -125,14 +126,14 @@ def _facts(result: Latency) -> list[Fact]:
         facts.append(time_fact("prefill", span_text(prompt), text))
     facts += [Fact("time to first token", duration(first))] if first else []
     facts += [
-        Fact(_title(bound), percent(seconds / result.seconds), "of the time, which it limits")
+        Fact(BOUNDS.get(bound, bound), percent(seconds / result.seconds), "of the time")
         for bound, seconds in result.by_bound.items()
     ]
     reached = percent(total.moved / result.seconds / device.bandwidth)
-    facts.append(Fact("bandwidth", reached, f"of {device.bandwidth / 1e9:,.0f} GB/s"))
+    facts.append(Fact("bandwidth used", reached, f"of {device.bandwidth / 1e9:,.0f} GB/s"))
     if total.compute:
         share, peak = total.compute / result.seconds, total.flops / total.compute
-        facts.append(Fact("compute", percent(share), f"of {peak / 1e12:,.0f} TFLOP/s"))
+        facts.append(Fact("FLOP/s used", percent(share), f"of {peak / 1e12:,.0f} TFLOP/s"))
     return facts[:MOST_ROWS]
 
 

@@ -54,10 +54,19 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = LAW_SEQ)
 def _answer(plan: Plan) -> str:
     """Return the first line of the report, such as ``70.0 B parameters on 1.4 T tokens, the median of 9 laws``."""
     n_parameters, n_tokens = (about(plan.middle(name), "") for name in ("parameters", "tokens"))
-    sizes, n_laws = f"{n_parameters} parameters on {n_tokens} tokens", len(plan.points)
-    if plan.spread("overtraining"):
-        times = three_digits(plan.middle("overtraining"))
-        sizes = f"{n_tokens} tokens are {times}× the optimum for {n_parameters} parameters"
+    kind = "active parameters" if plan.setting.experts else "parameters"
+    sizes, n_laws, ratios = f"{n_parameters} {kind} on {n_tokens} tokens", len(plan.points), plan.spread("overtraining")
+    if ratios:
+        n_laws = sum(point.overtraining is not None for point in plan.points)
+        low, high = (three_digits(times) for times in ratios)
+        times = f"{low} to {high}" if plan.disagrees else three_digits(plan.middle("overtraining"))
+        sizes = f"{n_tokens} tokens are {times}× the optimum for {n_parameters} {kind}"
+    elif plan.disagrees:
+        ends = (plan.spread(name) for name in ("parameters", "tokens"))
+        n_parameters, n_tokens = (" to ".join(about(end, "") for end in pair) for pair in ends if pair)
+        sizes = f"{n_parameters} {kind} on {n_tokens} tokens"
+    if plan.disagrees:
+        return f"laws disagree: {sizes} ({n_laws} laws)"
     return f"{sizes}, " + (f"the median of {n_laws} laws" if n_laws > 1 else f"by {plan.points[0].law.name}")
 
 

@@ -127,7 +127,7 @@ def _next(result: Start, line: str) -> Table:
     return next_table(lines, STARTED)
 
 
-def _parts(result: Start) -> list[tuple[str, Interval, str]]:
+def memory_rows(result: Start) -> list[tuple[str, Interval, str]]:
     """Return the parts of the memory of a GPU, which add up to it, each with what it rests on."""
     memory, free, profile = result.memory, result.memory.available, result.profile
     logs = f"{profile.title} {ends_text(*profile.measured)}" if profile.measured else profile.title
@@ -150,7 +150,7 @@ def _parts(result: Start) -> list[tuple[str, Interval, str]]:
 
 def memory_table(result: Start) -> Table:
     """Return the parts of the memory of a GPU in bytes."""
-    whole, parts = result.memory.total, [part for part in _parts(result) if part[1].high]
+    whole, parts = result.memory.total, [part for part in memory_rows(result) if part[1].high]
     return table_of("per GPU", parts, {
         "part: name": itemgetter(0), "low: about bytes 1": lambda part: int(part[1].low),
         "best: about bytes": lambda part: int(part[1].best), "high: about bytes 1": lambda part: int(part[1].high),
@@ -160,7 +160,7 @@ def memory_table(result: Start) -> Table:
 
 def memory_summary(result: Start, *facts: Fact) -> Table:
     """Return the parts of the memory of a GPU in the words of a screen, with the host memory and further facts."""
-    parts = [*_parts(result), ("host memory", result.host.total, "")]
+    parts = [*memory_rows(result), ("host memory", result.host.total, "")]
     sizes = [Fact(name, int(size.best), BYTES, note, size_span(size)) for name, size, note in parts if size.high > MIB]
     return summary_table([*sizes, *facts], "per GPU", result.memory.total)
 
@@ -195,6 +195,9 @@ def start_notes(result: Start) -> list[str]:
     weights, dtype = result.settings.get("weights"), result.settings.get("dtype", "bf16")
     usual = sixteen_bit_line(result.architecture, result.engine, weights, dtype)
     found = [usual, *_automatic(result), *(note for note in result.notes if note not in result.architecture.notes)]
+    if result.profile.is_extrapolated:
+        own, measured = result.engine_title, ends_text(*result.profile.measured)
+        found.append(f"no run of {own} was measured: sizes measured on {measured} are used, with wider intervals")
     if not memory.counts_graphs and memory.graphs.high:
         found.append("CUDA graphs are captured outside of the budget, after the KV cache is allocated")
     if command and command.listed:
@@ -205,10 +208,6 @@ def start_notes(result: Start) -> list[str]:
 def start_details(result: Start) -> list[str]:
     """Return what the sizes of the engine's memory rest on."""
     profile, card, found = result.profile, result.deployment.accelerator, []
-    if profile.is_extrapolated:
-        first, last = profile.measured
-        wider = f"{profile.version} is assumed to be alike, with a wider range"
-        found.append(f"constants were measured on {profile.title} {first} to {last}; {wider}")
     if card and card.shared_bytes and result.host.parts:
         size, system = card.shared_bytes / GIB, SYSTEM_BYTES / GIB
         found.append(f"GPU and host share one memory: {size:.2f} GiB without {system:g} GiB assumed for the system")

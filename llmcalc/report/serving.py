@@ -26,10 +26,11 @@ from .points import (
     request_notes,
     settings_text,
     sizes_of,
+    speed_text,
     time_fact,
     unused_alert,
 )
-from .serving_money import break_even, money_notes, money_table, price_facts, price_notes, usual_price_of
+from .serving_money import break_even, money_notes, money_table, price_facts, price_notes, price_text
 
 SMALLEST_ROW = 0.001  # of the time of an output token
 SHOWN = 16  # classes of requests
@@ -94,11 +95,7 @@ def _answer(result: ServingResult) -> str:
     """Return the answer in one line."""
     if not result.all_run or not result.tpot_s:
         return f"{'✓' if result.all_run else '✗'} {result.summary}"
-    price, span, cost = result.price, result.usd_per_million, ""
-    if price and span:
-        usd = usual_price_of(span, result.accelerator, price, result.width)
-        cost = f", ${three_digits(usd)} per million tokens"
-    return f"✓ {duration(result.tpot_s)} per output token, {result.tokens_per_s_gpu:,.0f} tokens/s per GPU{cost}"
+    return f"✓ {duration(result.tpot_s)} per output token, {speed_text(result)}{price_text(result, result)}"
 
 
 def _changes(result: ServingResult) -> Table:
@@ -144,7 +141,7 @@ def _facts(result: ServingResult) -> list[Fact]:
     facts += [Fact("requests per second", three_digits(float(result.time.requests_per_s)))]
     facts += [Fact("tokens/s per GPU", three_digits(result.tokens_per_s_gpu))]
     facts += [Fact("tokens/s per user", three_digits(result.tokens_per_s_user))] if result.tokens_per_s_user else []
-    facts += price_facts(result, result.width, tokens=result.usd_per_million, output=result.usd_per_million_output)
+    facts += price_facts(result, result.width, output=result.usd_per_million_output, tokens=result.usd_per_million)
     name, seconds, bound = next(iter(result.parts), ("", 0.0, ""))
     if result.tpot_s and name:
         facts.append(

@@ -66,8 +66,8 @@ def _answer(result: ServingGpus) -> str:
     within = " within the limits" if result.limits else ""
     if one.usd_per_million is None:
         return f"✓ {_gpus(one)}{within}, whose price is unknown: {_times(one)}"
-    usual = f"${three_digits(one.usd_per_million)} per million tokens ({dollars(one.usd_per_million_range)})"
-    return f"✓ Cheapest{within}: {_gpus(one)} at {usual}: {_times(one)}"
+    usual = f"${three_digits(one.usd_per_million)} per million input and output tokens"
+    return f"✓ Cheapest{within}: {_gpus(one)} at {usual} ({dollars(one.usd_per_million_range)}): {_times(one)}"
 
 
 def _action(result: ServingGpus, spell: Spell | None) -> str:

@@ -37,13 +37,24 @@ def price_facts(result: Any, width: float, **spans: tuple[float, float] | None) 
     """Return prices of a million tokens by what they are of, each with its interval."""
     if not result.price:
         return []
-    each = f"${usual_price(result.accelerator, result.price):g} per GPU-hour"
-    found = []
+    price, found, ends = result.price, list[Fact](), ""
+    if price.low < price.high:
+        ends = f", of {ends_text(*(f'${three_digits(usd)}' for usd in (price.low, price.high)))}"
+    note = f"at ${usual_price(result.accelerator, price):g} per GPU-hour{ends}"
     for name, span in spans.items():
         if span:
-            usd = usual_price_of(span, result.accelerator, result.price, width)
-            found.append(Fact(f"price per million {name}", dollars((usd, usd)), each, interval=dollars(span)))
+            usd = usual_price_of(span, result.accelerator, price, width)
+            found.append(Fact(f"price per million {name}", dollars((usd, usd)), note, interval=dollars(span)))
+            note = "input and output"  # of tokens, after those of the output
     return found
+
+
+def price_text(result: Any, point: Any) -> str:
+    """Return the usual price of output tokens as the end of a sentence, if it is known."""
+    if not result.price or not point.usd_per_million_output:
+        return ""
+    usd = usual_price_of(point.usd_per_million_output, result.accelerator, result.price, point.width)
+    return f", ${three_digits(usd)} per million output tokens"
 
 
 def money_table(own: Money) -> Table:
@@ -93,4 +104,7 @@ def money_notes(own: Money | None) -> tuple[str, ...]:
 
 def price_notes(own: Price | None) -> tuple[str, ...]:
     """Return a note with the price of a GPU, if it is known."""
-    return (f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}",) if own else ()
+    if own is None:
+        return ()
+    ends = "prices of tokens are for the median quote, their intervals for all quotes and the error of the times"
+    return f"price of a GPU: {dollars((own.low, own.high))} per hour, {own.source}", *([ends] * (own.low < own.high))

@@ -7,7 +7,7 @@ from ..fitting.advice import MOST
 from ..search.serving_search import ServingSearch
 from ..serving.point import SERVE, Point
 from .document import Document, Fact, Table, next_table, summary_table, table_of
-from .numbers import duration, three_digits
+from .numbers import duration
 from .pictures import Bar, Bars
 from .points import (
     LAYOUT,
@@ -36,7 +36,7 @@ from .points import (
     tpot_text,
     ttft_text,
 )
-from .serving_money import break_even, money_notes, money_table, price_notes, usual_price_of
+from .serving_money import break_even, money_notes, money_table, price_notes, price_text
 
 NO_MARGIN = "meets the limits on average, not at the high end of the interval"
 TIMES = ("limits", "is_found", "has_margin", "layouts", "changes")
@@ -118,18 +118,8 @@ def _answer(result: ServingSearch) -> str:
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)
     most = "at most " if result.is_fixed and not result.concurrency else ""
-    return (
-        f"✓ {layout_text(best)}: {most}{plural(round(best.concurrency), 'request')}, {speed_text(best)}{_cost(result)}"
-    )
-
-
-def _cost(result: ServingSearch) -> str:
-    """Return the price of output tokens as the end of a sentence, if it is known."""
-    best, price = result.layouts[0], result.price
-    if not price or not best.usd_per_million_output:
-        return ""
-    usd = usual_price_of(best.usd_per_million_output, result.accelerator, price, best.width)
-    return f", ${three_digits(usd)} per million output"
+    cost = price_text(result, best)
+    return f"✓ {layout_text(best)}: {most}{plural(round(best.concurrency), 'request')}, {speed_text(best)}{cost}"
 
 
 def _layouts(result: ServingSearch) -> Table:

@@ -13,7 +13,7 @@ from .. import layers
 from ..core.layer import LARGEST_SIZE, MOST_LAYERS
 from ..core.part import Part
 from ..core.record import MISSING, Field, fields
-from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, STACK_KEYS, SUBLAYER_KEYS
+from .build import BRANCH_KEYS, BRANCH_NORMS, NORM_PLACES, ROLE_NAMES, STACK_FLAGS, SUBLAYER_KEYS
 from .field_descriptions import field_descriptions, summary
 
 Schema = dict[str, Any]
@@ -77,19 +77,18 @@ def _architecture() -> Schema:
 
 def _stack() -> Schema:
     block = _named({"$ref": "#/$defs/sublayer"}, "The sub-layers of a block, in order.")
-    keys: dict[str, Schema] = {key: {} for key in STACK_KEYS}
-    keys |= {
+    keys: dict[str, Schema] = {
         "d_model": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "role": {"enum": list(ROLE_NAMES)},
+        "tokens": {"type": "string", "description": "Number of encoder tokens, from a (audio frames) or p (patches)."},
         "patch": _any({"type": "integer", "minimum": 1}, EXPRESSION),
         "extra_patches": _any({"type": "integer", "minimum": 0}, EXPRESSION),
         **{key: {"type": "boolean"} for key in STACK_FLAGS},
-        "tokens": {"type": "string", "description": "Number of encoder tokens, from a (audio frames) or p (patches)."},
         "norms": _or_null({"$ref": "#/$defs/norms"}),
         "inputs": _or_null({"$ref": "#/$defs/layers"}),
-        "outputs": _or_null({"$ref": "#/$defs/layers"}),
         "blocks": _or_null(_named(block, "Blocks.")),
         "order": _or_null({"$ref": "#/$defs/order"}),
+        "outputs": _or_null({"$ref": "#/$defs/layers"}),
     }
     return _mapping(keys, "A residual stream of width d_model with inputs, an order of blocks, and outputs.")
 

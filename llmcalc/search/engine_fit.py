@@ -14,8 +14,10 @@ from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, spelled
 from ..core.record import NOTHING, NamedTuple, changed, fields, record, remembered
+from ..data import tables
 from ..engines.hardware import check_engine, default_engine, is_reachable, reads
 from ..engines.served_models import unserved
+from ..engines.settings import divided_experts
 from ..estimate.hardware import NODE
 from ..fitting.advice import Change, Settings
 from ..fitting.check import check_fit
@@ -28,6 +30,7 @@ from ..inputs.gpus import Gpus
 from ..inputs.settings import mesh_settings
 from ..schema.preset import ASKED
 from ..serving.deployment import Deployment, deployment
+from ..serving.memory import engine_title
 from ..serving.start.models import serving_mesh_of
 from ..serving.start.predict import start
 from ..serving.start.start import Start
@@ -56,6 +59,9 @@ def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None
     if not reads(card, architecture, given.get("weights")):
         return f"no engine on {card.title} reads the weights"
     name = engine or default_engine(architecture, card, given.get("weights")).name
+    own = mesh_settings(given)
+    if "expert_parallel" in _layout(given, name) and own.ep != own.tp * own.dp:
+        return f"{engine_title(name)} divides experts over all {own.tp * own.dp} ranks of a stage, not {own.ep}"
     return unserved(name, architecture) or _uncached(architecture)
 
 
@@ -90,6 +96,10 @@ class EngineQuestion(Question):
             requests=asked.held(whole), batch=asked.batch,
         )  # fmt: skip
 
+    def engine_of(self, weights: str | None) -> str:
+        """Return the engine that was named, or the default one for weights in a format."""
+        return self.engine or default_engine(self.architecture, self.card, weights).name
+
     def is_solved_by(self, found: Fit) -> bool:
         """Return whether a change solves the question: the requests fit, and are not longer than the model accepts."""
         own, other = self.ask(is_trial=True).start, getattr(found, "start", None)
@@ -98,9 +108,9 @@ class EngineQuestion(Question):
     def _deployed(self, changes: Settings) -> tuple[Deployment, Asked]:
         """Return the deployment with changed settings, without a length, and the requests that are asked for."""
         own: dict[str, Any] = {**self.given, **changes}
-        engine = self.engine or default_engine(self.architecture, self.card, own.get("weights")).name
+        engine = self.engine_of(own.get("weights"))
         settings = {theirs: own[name] for name, theirs in TAKEN.items() if own.get(name) is not None}
-        layout, count = _layout(self.given), int(own.get("count") or self.budget["count"])
+        layout, count = _layout(self.given, engine), int(own.get("count") or self.budget["count"])
         ranks = prod(layout.get(name, 1) for name in RANKS)
         replicas = max(count // ranks, 1) if layout else 1
         seq, batch = (changes.get(name) or self.arguments.get(name) or 1 for name in ("seq", "batch"))
@@ -119,6 +129,7 @@ class EngineQuestion(Question):
         mesh, dp = serving_mesh_of(found.architecture, found.settings), found.settings.get("dp", 1)
         own = {name: value for name, value in self.arguments.items() if name not in ("mesh", "mode")}
         own |= {"seq": asked.seq, "batch": asked.batch, "weights": found.settings.get("weights")}
+        own |= {"extend": True} if found.deployment.limit.refusal(asked.seq) else {}  # which the engine says itself
         layout = Layout(asked.replicas * dp // mesh.dp, mesh)
         checked = check_fit(
             self.architecture, found.memory.total, 0, layout.replicas * mesh.ranks, layout=layout, **own
@@ -131,7 +142,7 @@ class EngineQuestion(Question):
         deployed, asked = self._deployed({name: 1})
         limit = (deployed.limit.allowed if name == "seq" else None) or LARGEST
         most = 0
-        for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given)]:
+        for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given, deployed.engine)]:
             own = deployed.on_layout(sizes)
 
             def fits(size: int, own: Deployment = own) -> bool:
@@ -145,7 +156,8 @@ class EngineQuestion(Question):
 
     def fewest(self) -> tuple[int, FitResult] | None:
         """Return the fewest GPUs on which the engine holds all requests, or None."""
-        layout, node = _layout(self.given), self.card.node if self.card else NODE
+        layout = _layout(self.given, self.engine_of(self.given.get("weights")))
+        node = self.card.node if self.card else NODE
         ranks = prod(layout.get(name, 1) for name in RANKS)
         if layout:
             counts: Iterable[int] = range(ranks, MOST_SERVING_GPUS * ranks + 1, ranks)
@@ -165,7 +177,7 @@ class EngineQuestion(Question):
     def _is_enough_on(self, count: int) -> bool:
         """Return whether a layout that uses all of the GPUs is enough."""
         deployed, asked = self._deployed({"count": count})
-        layouts = layouts_of(deployed, count) if deployed.has_free_layout else [_layout(self.given)]
+        layouts = layouts_of(deployed, count) if deployed.has_free_layout else [_layout(self.given, deployed.engine)]
         for sizes in layouts:
             if has_room(deployed, sizes):
                 with suppress(InputError):
@@ -228,11 +240,11 @@ def _started(deployed: Deployment, change: Settings) -> Start:
     return remembered(deployed, "_starts", tuple(change.items()), lambda: start(deployed.with_change(change)))
 
 
-def _layout(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the given layout, by the settings of engines."""
-    mesh = mesh_settings({name: given[name] for name in (*LAYOUT, "mesh") if name in given})
+def _layout(given: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """Return the given layout, by the settings of an engine."""
+    mesh = mesh_settings(given)
     sizes: dict[str, Any] = {name: getattr(mesh, name) for name in RANKS if getattr(mesh, name) > 1}
-    return {**sizes, **({"expert_parallel": True} if mesh.ep > 1 else {})}
+    return {**sizes, **(divided_experts(tables("engines")[engine]["flags"], mesh.ep) if mesh.ep > 1 else {})}
 
 
 def ask_engine(question: Question, given: Mapping[str, Any], solve: str | None, engine: str | None) -> FitResult:

@@ -131,12 +131,14 @@ class EncoderServing(NotebookDisplay):
         """Return the result as a plain dictionary."""
         mesh = {name: getattr(self.step.model.mesh, name) for name in ("tp", "dp")}
         rates = ("requests_per_s", "tokens_per_s", "latency_s", "usd_per_million")
+        running = self.batch * self.fits
         names = ("isl", "concurrency", "max_num_batched_tokens", "batch", *rates, "width", "fits", "evidence")
         return {
-            "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.used, **mesh,
+            "model": self.architecture.name, "gpu": self.accelerator.name, "gpus": self.step.count, **mesh,
             "engine": self.engine, **self.attributes(*names),
             **({} if self.fits else dict.fromkeys(rates)), "reason": "" if self.fits else self.summary,
             "width_reasons": list(self.step.interval.reasons),
+            "gpus_used": self.used, "requests_running": running, "requests_waiting": self.concurrency - running,
         }  # fmt: skip
 
 

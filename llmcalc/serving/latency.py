@@ -25,7 +25,7 @@ from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import LATENCY
 from .calibration import MeasuredDeployment
 from .latency_times import DECODE, GENERATE, PREFILL, Latency, batch_steps
-from .memory import EngineMemory, free_memory
+from .memory import EngineMemory, batch_start, free_memory
 from .replicas import SIZES
 from .requests import read_requests
 from .service import FORMATS, WEIGHTS, Service, chosen_engine
@@ -95,12 +95,13 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     steps = _steps(service, mesh, is_given=bool(given["tp"]))
     found, errors = batch_steps(steps, workload, batch.mode, batch.generated, measured), table("time_errors")
     own = errors.get(f"latency of {service.engine}", errors["latency"])
-    return Latency(
+    result = Latency(
         steps, workload, batch.mode, batch.generated, found, count, service.limit,
         errors["tpot"] if measured and batch.mode != PREFILL else own, service.formats, measured,
         (*service.assumed, *(layout.notes if layout else ())), has_default_layout=layout is not None,
-        is_usual=layout is None or layout.is_usual, engine_memory=_engine_memory(service, steps),
+        is_usual=layout is None or layout.is_usual,
     )  # fmt: skip
+    return changed(result, engine_memory=_engine_memory(service, steps, result.length, given["batch"]))
 
 
 def _read(
@@ -149,10 +150,11 @@ def _layout(
     return mesh, count, chosen
 
 
-def _engine_memory(service: Service, steps: StepModel) -> EngineMemory | None:
-    """Return how the engine starts, or None for versions whose memory is not described."""
+def _engine_memory(service: Service, steps: StepModel, length: int, sequences: int) -> EngineMemory | None:
+    """Return how the engine starts for a batch, or None for versions whose memory is not described."""
     with suppress(InputError):
-        return free_memory(service, steps, service.formats)
+        found = free_memory(service, steps, service.formats)
+        return found._replace(start=found.start or batch_start(service, steps, length, sequences))
     return None
 
 

@@ -269,11 +269,14 @@ class Latency(NotebookDisplay):
         if own is None or own.pool is None or self.unserved:
             needed, usable = (f"{size / 2**30:#.4g} GiB" for size in (self.memory.needed, self.memory.usable))
             return "" if self.memory.fits else f"Does not fit: {needed} needed per GPU, {usable} usable"
-        if own.start and own.start.refusals:
-            return f"Will not start: {own.start.refusals[0]}"
+        start = own.start
+        if start and (start.refusals or (start.placed and not start.starts)):
+            return start.summary
+        if start and start.automatic:  # what llama.cpp moves to host memory has another speed
+            return f"Does not fit: {start.profile.title} starts{start.placement}"
         batch, held = -(-self.workload.batch // self.model.mesh.dp), float(own.pool.requests(self.length))
         if own.pool.space <= 0:
-            return own.start.summary if own.start else "Does not fit: the weights need more memory than there is"
+            return start.summary if start else "Does not fit: the weights need more memory than there is"
         sequences = f"{batch:,} sequence{'s' * (batch > 1)} of {self.length:,} tokens"
         return "" if held >= batch else f"Does not fit: {sequences}, and the KV cache holds {held:,.3g}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.record import NamedTuple, changed, remembered
+from ..core.record import NOTHING, NamedTuple, changed, remembered
 from ..data import tables
 from ..engines.settings import divided_experts
 from ..inputs.gguf_names import FILE_FORMAT
@@ -122,6 +122,18 @@ def placed_on_host(service: Service, steps: StepModel) -> Start | None:
     return found if found and found.starts and found.placement else None
 
 
+def batch_start(service: Service, steps: StepModel, length: int, batch: int) -> Start | None:
+    """Return how an engine that divides the layers starts for a batch of sequences, or None if that is not known.
+
+    It may move layers to host memory, so that a part of the GPUs stays free.
+    """
+    if not steps.engine.divides_layers or service.formats["experts"] or service.formats["attention_weights"]:
+        return None
+    weights = _weights(service.architecture, steps, service.formats["weights"])
+    sizes = {"max_model_len": length * batch, "max_num_seqs": batch}  # the context is that of all sequences
+    return _longest_start(service, steps.mesh.ranks, weights, sizes=sizes)
+
+
 def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start | None:
     """Return how an engine starts for the longest request on the first usual layout on which this is enough, or None
     if that is not known.
@@ -130,11 +142,15 @@ def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start |
 
 
 def _longest_start(
-    service: Service, count: int, weights: str | None, is_enough: Callable[[Start], bool] = starts
+    service: Service,
+    count: int,
+    weights: str | None,
+    is_enough: Callable[[Start], bool] = starts,
+    sizes: Mapping[str, Any] = NOTHING,
 ) -> Start | None:
-    """Return how an engine starts on ``count`` GPUs for the longest request, or None if that is not known."""
+    """Return how an engine starts on ``count`` GPUs for the longest request or other ``sizes``, or None if unknown."""
     own = {"weights": weights, "cache": service.formats["cache"], "max_model_len": ceil(service.requests.longest)}
-    own |= _beside_layout(service.given)
+    own |= {**_beside_layout(service.given), **sizes}
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
         return _start(service.deployment, count, own, is_enough) if service.deployment else None
     return None

@@ -63,7 +63,8 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
 
 def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
     """Compute the outputs and the final state token by token from ``u`` [b q h p], starting from ``h`` [b h p n]."""
-    ud, a, B, _ = _prepare(u, dt, A, B, C)
+    ud, a, heads_of_group = u * dt[..., None], A * dt, u.shape[2] // B.shape[2]
+    B = np.repeat(B, heads_of_group, axis=2)
     all_h = []
     for t in range(ud.shape[1]):
         h = np.exp(a[:, t])[..., None, None] * h + ud[:, t, :, :, None] * B[:, t, :, None, :]
@@ -75,28 +76,27 @@ def recurrence(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chun
 
 @operation
 def in_chunks(u: Array, dt: Array, A: Array, B: Array, C: Array, h: Array, chunk: int) -> tuple[Array, Array]:
-    """Compute the outputs and the final state in chunks with attention-like matrix products [dao2024, Section 6]."""
-    ud, a, B, C = _prepare(u, dt, A, B, C)
-    h = h + 0.0 * ud[:, 0, :, :, None] * B[:, 0, :, None, :]  # gives the initial state a gradient, as after a context
+    """Compute the outputs and the final state in chunks with attention-like matrix products [dao2024, Section 6].
+
+    The product C·Bᵀ is computed once for the heads of a group, as in Mamba's kernels.
+    """
+    ud, a, heads_of_group = u * dt[..., None], A * dt, u.shape[2] // B.shape[2]
+    B_of_heads, C_of_heads = np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)
+    h = h + 0.0 * ud[:, 0, :, :, None] * B_of_heads[:, 0, :, None, :]  # gives it a gradient, as after a context
     outputs = []
     for first in range(0, ud.shape[1], chunk):
         here = slice(first, first + chunk)
-        u, b, c = ud[:, here], B[:, here], C[:, here]
+        u, b, c = ud[:, here], B_of_heads[:, here], C_of_heads[:, here]
+        scores = np.repeat(einsum("bqgn,bkgn->bgqk", C[:, here], B[:, here]), heads_of_group, axis=1)
         # log of the decay since the start of the chunk [b h z]
         total = np.transpose(np.cumsum(a[:, here], axis=1), (0, 2, 1))
         between = total[..., :, None] - total[..., None, :]
         seen = np.tri(total.shape[-1], dtype=bool)
         decay = np.exp(np.where(seen, between, -np.inf))  # [b h q k]
-        within = einsum("bhqk,bkhp->bqhp", einsum("bqhn,bkhn->bhqk", c, b) * decay, u)
+        within = einsum("bhqk,bkhp->bqhp", scores * decay, u)
         since, until = np.exp(total), np.exp(total[..., -1:] - total)
         before = einsum("bqhn,bhpn->bqhp", c * np.transpose(since, (0, 2, 1))[..., None], h)
         outputs.append(within + before)
         added = einsum("bkhn,bkhp->bhpn", b * np.transpose(until, (0, 2, 1))[..., None], u)
         h = since[..., -1][..., None, None] * h + added
     return np.concatenate(outputs, axis=1), h
-
-
-def _prepare(u: Array, dt: Array, A: Array, B: Array, C: Array) -> tuple[Array, Array, Array, Array]:
-    """Return Δu, the logarithm of the decay [b q h], and B and C for each head [b q h n]."""
-    heads_of_group = u.shape[2] // B.shape[2]
-    return u * dt[..., None], A * dt, np.repeat(B, heads_of_group, axis=2), np.repeat(C, heads_of_group, axis=2)

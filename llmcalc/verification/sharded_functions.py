@@ -45,7 +45,8 @@ def einsum(spec: str, *operands: Any, order: str = "K") -> ShardedArray:
     owners = {axis: np.broadcast_to(owner, shape) for axis, owner in owners.items()}
     summed = partial_sums | (divided.keys() - splits.keys())
     found = ShardedArray(ranks, parts, shape, splits, summed, is_weight, owners)
-    found.is_moved = any(received)
+    is_weighted = any(array.is_weight for array in arrays)
+    found.is_moved = any(received) or not (is_weighted or splits or summed)  # terms of its gradient pass on
     return found
 
 

@@ -94,7 +94,8 @@ def test_experts_of_a_model_decide_its_laws() -> None:
     assert routed(model) == 4
     assert routed(llmcalc.load("gpt2")) is None
     found = {point.law.name: point for point in llmcalc.scale(model, tokens=1e12).points}
-    assert set(found) == set(EXPERT_LAWS)
+    assert set(found) == {*EXPERT_LAWS} - {"krajewski"}  # fitted on 64 experts
+    assert found["abnar"].active == counted.active
     assert found["abnar"].parameters == counted.total
     assert found["ludziejewski"].parameters == counted.active
     assert found["abnar"].compute == pytest.approx(found["ludziejewski"].compute)

@@ -132,7 +132,7 @@ def test_colour_follows_the_environment(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_the_long_text_of_an_option_is_printed(capsys: Capture) -> None:
     assert main(["help", "fit", "--solve", "--reserve"]) == 0
     text = capsys.readouterr().out
-    assert "--solve seq|batch|quant|gpus|gpu-layers|cpu-experts|recipe\n  Solve for the largest context" in text
+    assert "--solve seq|batch|quant|gpus|gpu-layers|cpu-experts|recipe\n  Solve for the largest seq or batch" in text
     assert "(default: 1GiB)" in " ".join(text.split())
 
 

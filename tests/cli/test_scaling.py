@@ -302,8 +302,8 @@ FIRST_LINES = {
     "train gpt2 --tokens 1G --gpu h100:8": r"[\d.]+ s \([\d.]+ s to [\d.]+ s\) on 8 × NVIDIA H100",
     "train gpt2 --tokens 1G --gpu h100:8 --mfu 37%": r"[\d.]+ s on 8 × NVIDIA H100",
     "train llama3-8b": r"\d.* FLOPs, \d.* PF-days",
-    "scale --compute 1e22": r"\d.* parameters on \d.* tokens, the median of \d laws",
-    "scale llama3-8b --tokens 15T": r"15.00 T tokens are \d.*× the optimum for 8.030 B parameters",
+    "scale --compute 1e22": r"laws disagree: \d.* to \d.* parameters on \d.* to \d.* tokens \(9 laws\)",
+    "scale llama3-8b --tokens 15T": r"laws disagree: 15.00 T tokens are \d.* to \d.*× the optimum for 8.030 B",
     "design llama3 --params 8B": r"✓ n_layers \d+ · d_model \d+: \d.* parameters, .* % from the target",
     "compare gpt2 llama3-8b": r"gpt2-small 124.4 M · llama3-8b 8.030 B parameters",
 }

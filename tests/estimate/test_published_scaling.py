@@ -259,6 +259,29 @@ def test_clark_routing_stops_helping(name: str, cutoff: float) -> None:
     )
 
 
+# [krajewski2024, Table 2]: active parameters, tokens, granularity, FLOPs and loss of compute-optimal models
+KRAJEWSKI = """
+100M   4.37B  8 2.95e18 3.133
+1B    28.94B 16 1.93e20 2.491
+3B    72.90B 16 1.41e21 2.245
+7B   137.60B 32 6.46e21 2.076
+70B  941.07B 32 4.16e23 1.694
+300B   2.96T 64 5.69e24 1.503
+1T     7.94T 64 4.97e25 1.367
+"""
+
+
+@pytest.mark.parametrize("row", KRAJEWSKI.strip().splitlines())
+def test_krajewski_optima(row: str) -> None:
+    """Section 6.1: N is (8·64 + 4) / 12 = 43 times the active parameters. The FLOPs of the table include routing."""
+    active, tokens, granularity, flops, loss = row.split()
+    conditions = Conditions(64, float(granularity))
+    form, per_active = surface("krajewski", conditions), law("krajewski").per_active(None, conditions)
+    assert per_active == 43
+    assert form.loss(per_active * size(active), size(tokens)) == pytest.approx(float(loss), rel=0.0085)
+    assert form.optimum(per_active * float(flops))[0] == pytest.approx(per_active * size(active), rel=0.06)
+
+
 def test_krajewski_finer_experts_are_better_and_saturate() -> None:
     losses = [surface("krajewski", Conditions(64, granularity)).loss(1e9, 100e9) for granularity in (1, 2, 4, 8, 16)]
     assert losses == sorted(losses, reverse=True)

@@ -142,3 +142,37 @@ def test_llama_cpp_counts_the_whole_model_on_the_gpu() -> None:
     assert found.headroom < 0
     assert all(change.result.fits for change in found.changes)
     assert llmcalc.fit("llama3.1-8b", "rtx4090", weights="q4_k_m", seq=8192, batch=2).fits
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_the_command_of_divided_experts_divides_them(engine: str) -> None:
+    found = llmcalc.fit("qwen3-30b-a3b", "h100:2", tp=2, ep=2, engine=engine)
+    assert found.start is not None
+    again = llmcalc.serve(command=found.start.line(found.change), gpu="h100:2")
+    assert isinstance(again, Start)
+    own = {name: found.start.settings.get(name) for name in ("tp", "ep", "expert_parallel")}
+    assert own == {name: again.settings.get(name) for name in own}
+    assert (own["ep"], own["expert_parallel"]) == ((None, True) if engine == "vllm" else (2, None))
+    assert again.memory.weights == found.start.memory.weights
+
+
+def test_an_engine_that_divides_experts_over_all_ranks_has_no_other_number_of_parts() -> None:
+    found = llmcalc.fit("qwen3-30b-a3b", "h100:4", tp=4, ep=2)
+    assert found.start is None
+    assert "divides experts over all 4 ranks" in found.plain
+    with pytest.raises(llmcalc.InputError, match="divides experts"):
+        llmcalc.fit("qwen3-30b-a3b", "h100:4", tp=4, ep=2, engine="vllm")
+
+
+def test_a_length_beyond_the_model_is_a_verdict_and_no_error() -> None:
+    found = llmcalc.fit("gpt2", "h100", seq=2000)
+    started = llmcalc.serve("gpt2", "h100", max_model_len=2000)
+    assert isinstance(started, Start)
+    assert found.start is not None
+    assert not found.fits
+    assert (
+        found.start.reason
+        == started.reason
+        == "requests of 2,000 tokens exceed the 1,024 learned positions of the model"
+    )
+    assert [change.settings for change in found.changes] == [{"seq": 1024}]

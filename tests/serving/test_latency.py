@@ -585,3 +585,18 @@ def test_a_prefill_computes_the_logits_of_the_last_token() -> None:
     assert found.workload.logits == "last"
     (head,) = (part for part in found.parts if part.name == "head")
     assert head.flops == 2 * 3 * 4096 * 128_256
+
+
+@pytest.mark.parametrize(("batch", "context"), [(1, 2000), (8, 2000), (1, 30_000)])
+def test_layers_that_llama_cpp_moves_to_the_host_have_no_times(batch: int, context: int) -> None:
+    own = {"engine": "llama.cpp", "weights": "q4_k_m", "batch": batch}
+    found = llmcalc.latency("llama3.3-70b", "rtx4090:2", context=context, **own)
+    assert found.fits == llmcalc.fit("llama3.3-70b", "rtx4090:2", seq=context, **own).fits
+    if not found.fits:
+        assert "of 81 layers on the GPUs" in found.refusal
+        assert found.to_dict()["seconds"] is None
+
+
+def test_a_mac_names_the_memory_that_programs_have() -> None:
+    found = llmcalc.latency("llama3.3-70b", "MacBook Pro M4 Max 64GB")
+    assert found.refusal.endswith("exceed the 57.60 GiB that programs have of the unified memory")

@@ -13,6 +13,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
+from llmcalc.report.fit import fit_answer
 from llmcalc.report.numbers import dollars
 from llmcalc.report.serving_front import front_document
 from llmcalc.web.answers import PANELS, answers, front
@@ -52,17 +53,19 @@ def test_the_verdict_agrees_with_fit() -> None:
     for state in (SERVED, LARGE):
         found, fit = (
             panel("verdict", state),
-            llmcalc.fit(state["model"], "h100", seq=4099, batch=state["users"], engine="none"),
+            llmcalc.fit(state["model"], "h100", seq=4099, batch=state["users"]),
         )
         assert found["fits"] is fit.fits
-        assert found["memory"]["total"] == fit.needed + fit.reserve
+        assert fit_answer(fit)[2:] in found["text"]
         assert sum(part["bytes"] for part in found["memory"]["parts"]) == found["memory"]["total"]
+        fact = next(fact for fact in found["facts"] if fact["why"] == "memory")
+        assert fact["value"] == fit.needed
 
 
 def test_the_verdict_states_the_speed_the_limit_and_the_cost() -> None:
     text = panel("verdict", SERVED)["text"]
     serving = llmcalc.serve("llama3.1-8b", "h100", isl=4099 - 101, osl=101, concurrency=7)
-    assert text.startswith("Llama 3.1 8B fits on one NVIDIA H100")
+    assert text.startswith("Llama 3.1 8B on one NVIDIA H100 SXM5 80GB fits in vLLM: 7 requests of 4,099 tokens")
     assert f"{serving.tokens_per_s_user:.1f} tokens/s each" in text
     assert "limited by memory bandwidth" in text
     assert f"{dollars(serving.usd_per_million)} per million tokens" in text
@@ -136,7 +139,7 @@ def test_an_encoder_has_a_throughput() -> None:
 
 def test_a_model_that_does_not_fit_states_what_is_missing() -> None:
     facts = {fact["why"]: fact for fact in panel("verdict", LARGE)["facts"]}
-    fit = llmcalc.fit("llama3-70b", "h100", seq=4099, batch=3, engine="none")
+    fit = llmcalc.fit("llama3-70b", "h100", seq=4099, batch=3)
     assert list(facts) == ["memory", "missing", "state", "params", "flops"]
     assert facts["missing"]["value"] == -fit.headroom
     assert facts["state"]["value"] * 3 == fit.result.state
@@ -185,13 +188,14 @@ def test_derivations_of_times_add_up(state: dict[str, Any]) -> None:
     ("model", "gpu", "n", "users"),
     [("deepseek-v4-pro", "h100", 16, 1), ("deepseek-v3", "h200", 6, 61), ("llama3.3-70b", "l40s", 8, 59)],
 )
-def test_several_gpus_have_the_layout_of_serve(model: str, gpu: str, n: int, users: int) -> None:
+def test_several_gpus_have_the_layout_of_fit(model: str, gpu: str, n: int, users: int) -> None:
     own: dict[str, Any] = {"model": model, "gpu": gpu, "n": n, "users": users, "context": 8192}
     case = case_of(read_state(own))
-    expected = llmcalc.serve(model, gpu=f"{gpu}:{n}", isl=case.prompt, osl=case.answer, concurrency=users)
-    found = (case.layout.tp, case.layout.pp, case.replicas, case.running)
-    mesh, replicas = expected.mesh, expected.point.replicas
-    assert found == (mesh.tp, mesh.pp, replicas, expected.running * replicas)
+    expected = llmcalc.fit(model, f"{gpu}:{n}", seq=8192, batch=users)
+    own = expected.to_dict()
+    mesh = expected.result.mesh
+    assert (case.layout, case.running) == (mesh, own["requests_running"])
+    assert case.replicas == own["gpus_used"] // mesh.ranks
     assert case.running > 0
 
 

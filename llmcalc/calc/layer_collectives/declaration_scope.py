@@ -30,11 +30,13 @@ class Version:
         scope: scope of the equation that computes the tensor.
         partial: ranks that have partial sums of the tensor.
         source: tensor whose elements the tensor consists of, or empty.
+        factors: tensors whose product it is, if none of them is a weight.
         is_read: whether an equation reads the partial sums.
     """
 
     def __init__(self, out: Operand, scope: DeclarationScope, partial: Partial | None = None, source: str = "") -> None:
         self.name, self.axes, self.scope, self.partial, self.source = out.name, out.axes, scope, partial, source
+        self.factors: tuple[str, ...] = ()
         self.is_read = False
 
     def copied(self, recorder: Recorder, place: Placed, partial: Partial | None) -> Version:
@@ -122,6 +124,8 @@ class DeclarationScope:
         if earlier and out.name in names and self._is_larger(earlier.axes, out.axes):  # a part of the tensor changes
             out = Operand(out.name, earlier.axes)
         version = self.versions[out.name] = Version(out, self, partial, self._source(equation))
+        if equation.function is None and not self.weights.keys() & {*names}:
+            version.factors = tuple(names)
         return version
 
     def _source(self, equation: Equation) -> str:

@@ -91,6 +91,10 @@ def enter(
     while version and version.source and not is_sent:
         name, axes = version.source, tuple(axis for axis in axes if axis not in scope.used)
         version = scope.versions.get(name)
+    if version and version.factors:  # the gradients of its factors are partial sums too, which are reduced instead
+        for factor in version.factors:
+            enter(scope, factor, scope.versions[factor].axes, group)
+        return
     axes = version.axes if version else axes
     is_input = version is None and name == scope.declaration.input and scope.input_place is not None
     key = scope.input_place if is_input else (scope.place.entry.path, scope.place.part, name, version), group

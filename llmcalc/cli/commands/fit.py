@@ -36,7 +36,7 @@ TRAINED = ("batch", "seq", "target_seq", "extend", "training", "dtype", "attenti
            "lora_targets")  # fmt: skip
 ADAPTED = ("lora_rank", "lora_targets")
 LISTED = ("batch", "seq", "dtype", "weights", "cache", "page", "prefill", "step_tokens", "beams")
-EVERY_GPU = "all"
+EVERY_GPU, RECIPES = "all", "on a search for recipes to train"
 _TIMES = r"[x×:]?\s*(\d{1,6})"
 
 
@@ -76,9 +76,9 @@ def run(
     asked = {**given, "model": model}
     architecture, given, file = _load_solved(model, given, count or _count(gpu), solve)
     if solve == RECIPE:
-        refuse(MEMORY[:1], typed, "on a search for recipes, which all train")
+        refuse(MEMORY[:1], typed, f"{RECIPES}, which all train")
     if solve == RECIPE or (solve is None and _asks_for_recipe(given)):
-        refuse((ENGINE,), typed, "on a search for recipes")
+        refuse((ENGINE,), typed, RECIPES)
         return _recipes(architecture, typed, {"gpu": gpu, "count": count, **budget, "reserve": kept}, given)
     own = settings(given, (*SIZES, *MEMORY))
     result = fit(architecture, gpu, count=count, solve=solve, engine=engine, **budget, **own)
@@ -168,7 +168,7 @@ def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, 
     """List the ways to train a model on GPUs."""
     from ...api.find_recipes import find_recipes
 
-    refuse([option for option in MEMORY if option.name not in TRAINED], given, "on a search for recipes")
+    refuse([option for option in MEMORY if option.name not in TRAINED], given, RECIPES)
     chosen = [option for option in (*SIZES, *MEMORY) if option.name in TRAINED and option.name != "training"]
     found = find_recipes(architecture, **gpus, **settings(given, chosen))
 

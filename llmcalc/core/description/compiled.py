@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, reduce
+from math import prod
 from typing import Any
 
 from ..errors import LlmcalcError
@@ -209,13 +210,7 @@ def _compiled(source: str, functions: Mapping[str, Callable[..., Any]]) -> Any:
 
 def _magnitude(form: Form, known: Mapping[str, int]) -> int:
     """Return a bound of the sum of a form's terms and of each partial sum."""
-    total = 0
-    for atoms, factor in form.terms.items():
-        size = abs(factor)
-        for atom in atoms:
-            size *= known[str(atom)]
-        total += size
-    return total
+    return sum(abs(factor) * prod(known[str(atom)] for atom in atoms) for atoms, factor in form.terms.items())
 
 
 def _at(inputs: Mapping[str, Array], place: Any) -> dict[str, int]:

@@ -14,6 +14,7 @@ COUNTS = {
     "total": "all parameters of a dense model, embeddings included",
     "active": "parameters that a token uses, embeddings included",
     "stored": "all parameters, including all experts",
+    "stored-non-embedding": "all parameters outside look-up tables, including all experts",
     "non-embedding": "active parameters outside look-up tables",
     "flops-per-token": "non-embedding training FLOPs per token, attention included, divided by 6",
 }
@@ -22,6 +23,7 @@ QUANTITIES = {
     "experts": "experts per active expert", "granularity": "granularity",
 }  # fmt: skip
 LETTERS = {**{name: name for name in QUANTITIES}, "n": "N", "d": "D", "c": "C", "ratio": "D/N"}
+ACTIVE = {"stored": "active", "stored-non-embedding": "non-embedding"}  # counts of a mixture of experts
 EXPERT_FORMS = ("routed", "sparse", "granular", "joint")
 SLACK = 1e-6  # tolerance for rounded range limits
 
@@ -126,6 +128,23 @@ class Law:
             path["k_n"] = path.pop("n_ref") / path.pop("c_ref") ** path["a"]
         return forms.Path(**path, unit=self.unit, over=float(forms.TRAIN) if self.counts == "flops-per-token" else 1.0)
 
+    def per_active(self, parameters: Mapping[str, float] | None, conditions: Conditions) -> float:
+        """Return the ratio of N to the active parameters in C = 6·N·D, from the model if it is known."""
+        known = parameters or {}
+        counted, active = known.get(self.counts), known.get(ACTIVE.get(self.counts, self.counts))
+        if counted and active and counted != active:
+            return counted / active
+        return per_active(self.counts, conditions)
+
+    def uncovered(self, conditions: Conditions) -> str:
+        """Return why the fitted range does not cover the experts, or an empty string if it does."""
+        values = {"experts": conditions.experts, "granularity": conditions.granularity}
+        for name, value in values.items():
+            low, high = self.range.get(name, (None, None))
+            if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
+                return f"fitted on {low:g} to {high:g} {QUANTITIES[name]}"
+        return ""
+
     def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:
         """Return the values of a point (N, D, C) that are outside the fitted range."""
         values = {"n": n, "d": d, "c": c, "ratio": d / n, "experts": conditions.experts}
@@ -145,6 +164,16 @@ class Law:
         """Return the attributes as a plain dictionary."""
         own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**own, "range": {key: list(ends) for key, ends in self.range.items()}}
+
+
+def per_active(counts: str, conditions: Conditions) -> float:
+    """Return the ratio of N to the active parameters if the model is unknown.
+
+    All parameters are in experts, or, if N excludes embeddings, all but an attention layer of half the size of the
+    feed-forward layer [krajewski2024, Section 6.1].
+    """
+    experts = conditions.experts or 1.0
+    return {"stored": experts, "stored-non-embedding": (2 * experts + 1) / 3}.get(counts, 1.0)
 
 
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:

@@ -47,39 +47,31 @@ def _point(law: Law, query: Query, conditions: Conditions) -> Point:
     n = None if query.parameters is None else query.parameters.get(law.counts)
     if n is None and query.parameters is not None:
         raise InputError(f"requires N ({COUNTS[law.counts]}), but N is unknown", parameter="parameters")
-    n, d, c = _locate(form, query, n)
-    if law.counts == "stored":
-        c /= _stored_per_active(query, conditions)
+    per_active = law.per_active(query.parameters, conditions)
+    n, d, c = _locate(form, query, n, per_active)
     if min(n, d) < 1:
         raise InputError("the optimal number of parameters or tokens is less than 1", hint="use less extreme values")
     on_path = form.path_loss(c) if isinstance(form, Path) and query.free else None
     loss = on_path if isinstance(form, Path) else form.loss(n, d)
     more: dict[str, Any] = {}
     if not query.free:
-        more |= _optimum_at_loss(form, n, loss)
+        more |= _optimum_at_loss(form, n, loss, per_active)
     if conditions.unique:
         more["epochs"] = max(d / conditions.unique, 1.0)
         more["worth"] = form.effective(n, d)[1] if isinstance(form, Repeated) else None
     if query.inference and loss is not None:
-        more["served"] = _lifetime_optimum(form, n, d, loss, query)
-    return Point(law, n, d, c, loss, law.outside(conditions, n, d, c), **more)
+        more["served"] = _lifetime_optimum(form, n, d, loss, query, per_active)
+    return Point(law, n, d, c, loss, law.outside(conditions, n, d, c), active=n / per_active, **more)
 
 
-def _stored_per_active(query: Query, conditions: Conditions) -> float:
-    """Return the ratio of stored to active parameters, from the model if known and from the expert count otherwise."""
-    known = query.parameters or {}
-    if "active" in known and known["active"] != known.get("stored"):
-        return known["stored"] / known["active"]
-    return conditions.experts or 1.0
-
-
-def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, float, float]:
-    """Return (N, D, C) for a query. C is 6·N·D unless the law defines C differently."""
+def _locate(form: ScalingForm, query: Query, n: float | None, per_active: float) -> tuple[float, float, float]:
+    """Return (N, D, C) for a query. C is 6·N·D of the active parameters unless the law defines C differently."""
     d, c = query.tokens, query.compute
+    c = None if c is None else c * per_active
     if n is None and d is None:
         c = form.compute_for(query.loss) if query.loss is not None else c
         assert c is not None
-        return *form.optimum(c), c
+        return *form.optimum(c), c / per_active
     if n is None and d is not None:
         n = form.parameters_on_path(d) if c is None else c / TRAIN / d
     assert n is not None
@@ -88,25 +80,27 @@ def _locate(form: ScalingForm, query: Query, n: float | None) -> tuple[float, fl
             d = form.tokens_for(n, query.loss)
         else:
             d = form.tokens_on_path(n) if c is None else c / TRAIN / n
-    return n, d, TRAIN * n * d
+    return n, d, TRAIN * n * d / per_active
 
 
-def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None) -> dict[str, float]:
+def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None, per_active: float) -> dict[str, float]:
     """Return the optimal D for N and, if the loss is known, the minimum compute and optimal N for this loss."""
     found: dict[str, float] = {}
     with suppress(InputError):  # the law has no optimum
         found["best_tokens"] = form.tokens_on_path(n)
         if loss is not None:
-            found["least_compute"] = form.compute_for(loss)
-            found["best_parameters"] = form.optimum(found["least_compute"])[0]
+            least = form.compute_for(loss)
+            found |= {"least_compute": least / per_active, "best_parameters": form.optimum(least)[0]}
     return found
 
 
-def _lifetime_optimum(form: ScalingForm, n: float, d: float, loss: float, query: Query) -> LifetimeOptimum | None:
+def _lifetime_optimum(
+    form: ScalingForm, n: float, d: float, loss: float, query: Query, per_active: float
+) -> LifetimeOptimum | None:
     tokens = (query.inference or 0.0) * query.inference_cost
     try:
         best, trained = form.lifetime(loss, tokens)
     except InputError:
         return None
     own, least = (TRAIN * size * seen + INFER * size * tokens for size, seen in ((n, d), (best, trained)))
-    return LifetimeOptimum(best, trained, least, 1 - least / own)
+    return LifetimeOptimum(best, trained, least / per_active, 1 - least / own)

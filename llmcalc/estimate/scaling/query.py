@@ -11,6 +11,8 @@ from ...core.notebook_display import NotebookDisplay
 from ...core.record import NamedTuple, fields, record
 from .law import Conditions, Law, Outside, positive
 
+APART = 3  # factor between answers that disagree
+
 
 @record
 class Query:
@@ -69,6 +71,7 @@ class Point:
         loss: loss in nats per token on the data that the law was fitted to, or None.
         best_tokens: optimal D for N parameters.
         least_compute: minimum FLOPs that reach the same loss.
+        active: active parameters, which is N of a law that counts them, so that laws are comparable.
         worth: number of unique tokens that have the same effect as the repeated tokens.
     """
 
@@ -78,6 +81,7 @@ class Point:
     compute: float
     loss: float | None
     outside: tuple[Outside, ...]
+    active: float
     best_tokens: float | None = None
     least_compute: float | None = None
     best_parameters: float | None = None
@@ -137,16 +141,27 @@ class Plan(NotebookDisplay):
         said = (f"{point.law.name} {point.parameters:.3g} params, {point.tokens:.3g} tokens" for point in self.points)
         return "; ".join(said)
 
+    def _values(self, name: str) -> list[float]:
+        """Return the values of the laws that have one, in ascending order. Parameters are active parameters."""
+        own = "active" if name == "parameters" else name
+        return sorted(value for point in self.points if (value := getattr(point, own)) is not None)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the answers of the laws differ by more than a factor of ``APART``."""
+        ends = [self.spread(name) for name in ("parameters", "tokens", "overtraining")]
+        return any(high > APART * low for low, high in filter(None, ends))
+
     def spread(self, name: str) -> tuple[float, float] | None:
         """Return the minimum and maximum of an attribute over all laws, or None if no law has a value."""
-        found = [value for point in self.points if (value := getattr(point, name)) is not None]
+        found = self._values(name)
         return (min(found), max(found)) if found else None
 
     def middle(self, name: str) -> float:
         """Return the median of an attribute over all laws. If there are two middle values, return their geometric
         mean.
         """
-        found = sorted(value for point in self.points if (value := getattr(point, name)) is not None)
+        found = self._values(name)
         half = len(found) // 2
         return float(found[half]) if len(found) % 2 else float((found[half - 1] * found[half]) ** 0.5)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -24,7 +23,6 @@ from ...engines.lengths import known_length
 from ...estimate.hardware import Accelerator
 from ...fitting.fit import FitResult
 from ...inputs.gpus import read_gpus
-from ...report.numbers import BYTES, readable
 from ...report.points import RANKS, sizes_of
 from ...serving.encoders import EncoderServing
 from ...serving.latency_times import PREFILL, Latency
@@ -34,7 +32,6 @@ from .state import State
 
 _SIZE = re.compile(r"(?<![a-z\d.])[ae]?\d+(\.\d+)?[bmt]\b")
 USUAL_CONTEXT, USUAL_ANSWER, USUAL_ENGINE = 8192, 512, "vllm"
-PLAIN_MEMORY = {"engine": "none"}  # which the page draws by closed forms
 OPENED = "/files"  # folder of the files that are opened in the page
 MOST_KEPT = 64  # states and models whose results are kept
 
@@ -81,11 +78,6 @@ class Case:
         return f"one {self.gpu.title}" if self.state.n == 1 else f"{self.state.n} × {self.gpu.title}"
 
     @property
-    def needed_text(self) -> str:
-        """Memory that a GPU needs, with the runtime."""
-        return readable(self.fit.needed + self.fit.reserve, BYTES)
-
-    @property
     def memory_settings(self) -> dict[str, Any]:
         """Settings of ``memory`` for a GPU."""
         return {"batch": self.fitted_users, **self.formats, **sizes_of(self.fit.result.mesh)}
@@ -120,39 +112,12 @@ class Case:
 
     @cached_property
     def fit(self) -> FitResult:
-        """Fit check of the workload on all GPUs, or on each one if copies of a model that only reads fit.
-
-        If not all users fit, it is that of the users whose requests the engine runs at once.
-        """
+        """Fit check of the workload on all GPUs, or on each one if copies of a model that only reads fit."""
         if self.only_reads and self.state.n > 1:
             alone = self._fit(seq=self.context, count=1, batch=-(-self.state.users // self.state.n))
             if alone.fits:
                 return alone
-        found = self._fit(seq=self.context)
-        if found.fits or self.only_reads or self.state.users == 1:
-            return self._fit_on_layout(found)
-        return self._fit_running(found)
-
-    def _fit_on_layout(self, found: FitResult) -> FitResult:
-        """Return the fit check on the layout that ``serve`` has for these users, if the engine starts on it."""
-        if self.state.n == 1 or self.only_reads or not found.fits:
-            return found
-        own: dict[str, Any] = {**self.formats, **self.load}
-        with suppress(LlmcalcError):
-            best = serve(self.model, gpu=f"{self.gpu.name}:{self.state.n}", concurrency=self.state.users, **own)
-            on_layout = self._fit(seq=self.context, **sizes_of(best.mesh))
-            return on_layout if best.running and on_layout.fits else found
-        return found
-
-    def _fit_running(self, whole: FitResult) -> FitResult:
-        """Return the fit check of as many users as the engine runs at once, or of all if it runs none."""
-        mesh = whole.result.mesh
-        replicas = self.state.n // mesh.ranks
-        with suppress(LlmcalcError):
-            time = self.serving_of(self.prompt, self.answer, -(-self.state.users // replicas), mesh)
-            some = self._fit(seq=self.context, batch=max(time.running * replicas, 1))
-            return some if some.fits else whole
-        return whole
+        return self._fit(seq=self.context)
 
     def fit_of(self, context: int) -> FitResult:
         """Return the fit check of another context, with the same layout."""
@@ -161,7 +126,6 @@ class Case:
 
     def _fit(self, **sizes: int) -> FitResult:
         own: dict[str, Any] = {"count": self.state.n, "batch": self.state.users, **self.formats, **sizes}
-        own |= PLAIN_MEMORY
         return fit(self.model, self.gpu.name, **own)
 
     @property
@@ -171,12 +135,6 @@ class Case:
         return found
 
     @property
-    def has_chosen_layout(self) -> bool:
-        """Whether ``fit`` has another layout for these users, unless it is given."""
-        plain = self._fit(seq=self.context, count=self.fit.count, batch=self.fit.result.workload.batch)
-        return bool(plain.result.mesh != self.layout)
-
-    @property
     def layout_text(self) -> str:
         """Layout of one replica in words."""
         return ", ".join(f"{name} {size}" for name, size in sizes_of(self.layout).items())
@@ -184,28 +142,35 @@ class Case:
     @property
     def replicas(self) -> int:
         """Number of replicas of the model."""
-        return int(self.state.n // self.fit.result.mesh.ranks)
+        start = self.fit.start
+        used = start.ranks * self.fit.replicas if start else self.state.n
+        return int(used // self.layout.ranks)
 
     @property
     def users(self) -> int:
-        """Requests of one replica."""
-        return -(-self.state.users // self.replicas)
+        """Requests of one replica that run at once."""
+        return -(-max(self.running, 1) // self.replicas)
 
     @property
     def capacity(self) -> int:
-        """Requests that the engine runs at once on all replicas, however many users there are."""
-        return int(self.serving.time.capacity * self.serving.time.n_batches) * self.replicas
+        """Requests that the engine holds at once on all replicas, however many users there are."""
+        start = self.fit.start
+        return int(self.fit.requests or 0) if start and start.starts and not start.automatic else 0
 
     @property
     def running(self) -> int:
         """Users whose requests run at once."""
-        return min(self.serving.running * self.replicas, self.state.users)
+        return min(self.capacity, self.state.users) if self.fit.start else self.state.users
 
     @property
     def waiting(self) -> int:
-        """Users whose requests wait, or 0 if that is unknown."""
-        known = not self.only_reads and not self.time_error and not self.serving.all_run
-        return self.state.users - self.running if known else 0
+        """Users whose requests wait while others run."""
+        return self.state.users - self.running if self.running else 0
+
+    @property
+    def runs(self) -> bool:
+        """Whether the model fits, or the engine runs some of the requests."""
+        return self.fit.fits or (self.fit.start is not None and self.running > 0)
 
     @property
     def step_settings(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ...fitting.memory import serving_stages, worst_stage
 from .case import Case
 
 SIZES = {"seq": "context"}  # names of the sizes of memory
-PEAK, STATE = "peak, in bytes", "state, in bytes"
+PEAK, PLAIN_PEAK, STATE = "peak, in bytes", "peak without an engine, in bytes", "state, in bytes"
 ROLES = {"kv": "KV cache", "index": "indexer keys", "recurrent": "recurrent states", "conv": "convolution states"}
 MEANINGS = {
     "context": "tokens of a request with its answer",
@@ -69,12 +69,13 @@ def _flops(case: Case) -> list[Line]:
 def _memory(case: Case) -> list[Line]:
     """Return the memory of one GPU. Pipeline stages are compared as a whole."""
     result, states = case.fit.result, _states(case)
+    peak = PLAIN_PEAK if case.fit.start else PEAK
     if result.mesh.pp > 1:
-        return _lines([(PEAK, _piece(case, lambda stages: worst_stage(case.model, stages).peak, **case.formats))])
+        return _lines([(peak, _piece(case, lambda stages: worst_stage(case.model, stages).peak, **case.formats))])
     names = ["weights", *(name for name, _ in states), "transient"]
     step: dict[str, Any] = {"weights": "bf16", "step_tokens": result.steps.limit or "all"}  # their format has no effect
     lines = _lines([*states, ("transient", _piece(case, lambda stages: stages[0].activations, **step))])
-    return [(PEAK, " + ".join(names)), ("weights", f"{result.weights:,}"), *lines] if lines else []
+    return [(peak, " + ".join(names)), ("weights", f"{result.weights:,}"), *lines] if lines else []
 
 
 def _state(case: Case) -> list[Line]:

@@ -10,6 +10,7 @@ from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
 from ...core.tree import Node
 from ...report.explain import explain_document
+from ...report.fit import needed_tree
 from ...report.numbers import BYTES, dollars, duration, exact, readable, short, three_digits
 from ...serving.latency_times import Latency
 from ...serving.latency_tree import NANO, UNIT, latency_tree
@@ -46,8 +47,10 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
     symbols = next((table.rows for table in explain_document(found).tables if table.title == "symbols"), ())
     form = closed_form(case, name)
     tree = node_data(found.tree)
+    if name == "memory":
+        tree = node_data(needed_tree(case.fit)) if case.fit.start else _with_runtime(case, tree)
     return {
-        "tree": _with_runtime(case, tree) if name == "memory" else tree, "symbols": [*map(list, symbols)],
+        "tree": tree, "symbols": [*map(list, symbols)],
         "forms": [*map(list, form.lines)], "form_symbols": [*map(list, form.symbols)],
     }  # fmt: skip
 

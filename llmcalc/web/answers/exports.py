@@ -12,9 +12,8 @@ from ...report.encoder_serving import encoder_document
 from ...report.fit import fit_document
 from ...report.formats.csv import render
 from ...report.latency import latency_document
-from ...report.points import sizes_of
 from ...report.serving import serving_document
-from .case import PLAIN_MEMORY, Case
+from .case import Case
 from .view import view_of
 
 
@@ -29,8 +28,7 @@ def command_lines(case: Case) -> list[dict[str, str]]:
     own = {"model": case.model_name, **case.formats}
     gpu = f"{state.gpu}:{state.n}" if state.n > 1 else state.gpu
     sizes: dict[str, Any] = {"seq": case.context, "batch": case.fit.result.workload.batch}
-    layout = sizes_of(case.layout) if case.has_chosen_layout else {}
-    memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes, **layout, **PLAIN_MEMORY}
+    memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes}
     found = [{"title": "memory", "line": fit_command.COMMANDS[0].line(memory)}]
     if case.time_error:
         return found

@@ -16,10 +16,10 @@ LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
     yield memory_fact(case)
-    if case.fit.fits:
+    if case.runs:
         yield from _times(case)
     else:
-        yield missing_fact(case)
+        yield from () if case.fit.fits or case.fit.headroom >= 0 else (missing_fact(case),)
         yield from () if case.only_reads else (cache_fact(case),)
     yield params_fact(case)
     step = case.step_flops
@@ -33,8 +33,10 @@ def facts(case: Case) -> Iterator[dict[str, Any]]:
 def memory_fact(case: Case) -> dict[str, Any]:
     """Return the memory that a GPU needs."""
     found = case.fit
-    note = f"of {readable(found.memory, BYTES)}, with the runtime"
-    return size_fact("memory", "Needed per GPU", found.needed + found.reserve, note, found.evidence["needed"])
+    note, needed = f"of {readable(found.memory, BYTES)}, with the runtime", found.needed + found.reserve
+    if found.start:
+        note, needed = f"of {readable(found.usable, BYTES)} that the engine uses", found.needed
+    return size_fact("memory", "Needed per GPU", needed, note, found.evidence["needed"])
 
 
 def size_fact(why: str, label: str, size: int, note: str, evidence: str) -> dict[str, Any]:

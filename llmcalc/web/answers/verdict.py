@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
 from typing import Any
 
-from ...core.errors import LlmcalcError
 from ...core.evidence import CLASSES
-from ...core.record import changed
-from ...engines.hardware import is_reachable
 from ...fitting.fit import FitResult
-from ...report.fit import memory_parts
+from ...report.fit import fit_answer, memory_parts
 from ...report.numbers import BYTES, duration, readable, three_digits
+from ...report.serve import MISSING, memory_rows, size_span
 from ...report.serving_money import price_clause
-from .case import Case, case_of, said, speeds_of
+from .case import Case, said, speeds_of
 from .view import view_of
 
 BOUNDS = {
@@ -26,9 +22,8 @@ PARTS = {"weights": "Weights", "state": "KV cache", "transient": "Buffers", "res
 TEXTS = {
     "weights": "{} weights", "cache": "a KV cache in {}", "batch": "{:,} users", "seq": "{:,} tokens per user",
 }  # fmt: skip
+UNUSED = ("not used", "free")  # parts of the memory of a GPU
 MOST_NAMED = 2  # changes in the sentence
-MORE_GPUS = (2, 4, 8)  # factors of the number of GPUs
-LLAMA_CPP, LLAMA_CACHE = "llama.cpp", "q8_0"
 STATE_NAMES = {"weights": "weights", "cache": "kv", "batch": "users", "seq": "context", "count": "n", "gpu": "gpu"}
 
 
@@ -43,7 +38,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
     lead, text = sentence(case, helpful)
     cut = [f"the context is {case.context:,} tokens, the most that the model accepts"] if case.is_cut else []
     return {
-        "fits": case.fit.fits, "waiting": case.waiting if case.fit.fits else 0, "lead": lead, "text": text,
+        "fits": case.runs, "waiting": case.waiting if case.runs else 0, "lead": lead, "text": text,
         "title": case.title, "gpu": case.gpus_text, "longest": case.longest, "only_reads": case.only_reads,
         "memory": memory(case), "facts": numbers,
         "classes": {name: meaning for name, meaning in CLASSES.items() if name in classes}, "changes": helpful,
@@ -53,30 +48,33 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
-    found, gpus = case.fit, case.gpus_text
-    if not found.fits:
-        each, have = ("each of ", "have") if case.state.n > 1 else ("", "has")
-        size = readable(found.memory, BYTES)
-        text = f"{case.subject} needs {case.needed_text} on {each}{gpus}, which {have} {size}"
-        helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
-        return "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
-    spare = f"{case.subject} fits on {gpus} with {readable(found.headroom, BYTES)} to spare"
-    waits = f", but {case.waiting:,} of {case.state.users:,} users wait" if case.waiting else ""
-    return f"Fits{waits}", f"{''.join([spare, *view_of(case).outcome(case)])}."
+    text = f"{case.subject} on {case.gpus_text} {fit_answer(case.fit).partition(' ')[2]}"
+    if case.fit.fits:
+        return "Fits", f"{''.join([text, *view_of(case).outcome(case)])}."
+    helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
+    waits = f"Fits, but {case.waiting:,} of {case.state.users:,} users wait"
+    return waits if case.runs else "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
 
 
 def memory(case: Case) -> dict[str, Any]:
     """Return the parts of the memory of a GPU, in bytes, and its size."""
-    found, sizes = case.fit, memory_parts(case.fit)
-    parts = [
-        {"name": name, "title": title, "bytes": sizes.get(name, 0), "text": readable(sizes.get(name, 0), BYTES)}
-        for name, title in view_of(case).parts.items()
-    ]
+    found, start = case.fit, case.fit.start
+    if start:
+        rows = [(name, int(size.best), size_span(size)) for name, size, _ in memory_rows(start) if name != MISSING]
+        free = sum(size for name, size, _ in rows if name in UNUSED)
+        shown = [(name, name[0].upper() + name[1:], size, span) for name, size, span in rows if name not in UNUSED]
+        total = sum(size for _, _, size, _ in shown)
+    else:
+        sizes, free, total = memory_parts(found), max(found.headroom, 0), found.needed + found.reserve
+        shown = [(name, title, sizes.get(name, 0), "") for name, title in view_of(case).parts.items()]
     return {
-        "parts": parts, "total": found.needed + found.reserve, "size": found.memory,
-        "needed_text": case.needed_text, "size_text": readable(found.memory, BYTES),
-        "layout": case.layout_text, "replicas": case.replicas,
-        "free_text": readable(max(found.headroom, 0), BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
+        "parts": [
+            {"name": name, "title": title, "bytes": size, "text": readable(size, BYTES), "span": span}
+            for name, title, size, span in shown
+        ],
+        "total": total, "size": found.memory, "needed_text": readable(total, BYTES),
+        "size_text": readable(found.memory, BYTES), "layout": case.layout_text, "replicas": case.replicas,
+        "free_text": readable(free, BYTES), "gpus": found.count, "evidence": found.evidence["needed"],
     }  # fmt: skip
 
 
@@ -107,10 +105,7 @@ def outcome(case: Case) -> Iterator[str]:
         yield f" and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
-    if not serving.all_run:
-        yield f" but {serving.engine_title} runs only {case.running:,} of {users:,} requests at once"
-        return
-    if speeds := speeds_of(serving):
+    if serving.all_run and (speeds := speeds_of(serving)):
         low, rate, high = map(three_digits, speeds)
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
         cost = price_clause(serving.usd_per_million, "for ")
@@ -127,43 +122,12 @@ def bound(case: Case) -> str:
 
 
 def changes(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the changes of the state with which the model fits, or with which no users wait, with their texts."""
-    if case.fit.fits:
-        yield from _without_waiting(case) if case.waiting else ()
-        return
+    """Yield the changes of the command with which the model fits, or with which no users wait, with their texts."""
     for change in case.fit.changes:
-        if not change.settings.keys() <= STATE_NAMES.keys():
-            continue
-        settings = dict(change.settings)
-        own = {STATE_NAMES[name]: value for name, value in settings.items() if name != "gpu"}
-        found = case_of(changed(case.state, **own))
-        if found.waiting:
-            if not found.running:
-                continue  # the engine does not start
-            own["users"] = settings["batch"] = found.running
-        yield change_data("Fits", own, change_text(TEXTS, settings), found.fit)
-
-
-def _without_waiting(case: Case) -> Iterator[dict[str, Any]]:
-    """Yield the changes with which the engine runs all requests at once: of the cache, the GPUs and the users."""
-    cache = LLAMA_CACHE if case.engine_name == LLAMA_CPP else "fp8"
-    groups: list[list[dict[str, Any]]] = [
-        [] if case.state.kv else [{"cache": cache}],
-        [{"count": count} for factor in MORE_GPUS if is_reachable(case.gpu, count := case.state.n * factor)],
-        [{"batch": case.running}] if case.running else [],
-    ]
-    for group in groups:
-        yield from islice(filter(None, (_running_change(case, settings) for settings in group)), 1)
-
-
-def _running_change(case: Case, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a change if the engine runs all requests at once with it."""
-    own = {STATE_NAMES[name]: value for name, value in settings.items()}
-    with suppress(LlmcalcError):
-        found = case_of(changed(case.state, **own))
-        if found.fit.fits and not found.time_error and not found.waiting:
-            return change_data("All run", own, change_text(TEXTS, settings), found.fit)
-    return None
+        if change.settings.keys() <= STATE_NAMES.keys():
+            own = {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"}
+            lead = "All run" if case.runs else "Fits"
+            yield change_data(lead, own, change_text(TEXTS, change.settings), change.result)
 
 
 def notes(case: Case) -> Iterator[str]:

@@ -43,7 +43,7 @@ const panelsOf = async (panels, more = {}) => {
 const preset = () => names.get(state.model) ?? state.model;
 const titleOf = () => titles.get(preset()) ?? state.model;
 
-/** Show the memory from closed forms at once: with a verdict if Python has not answered yet. */
+/** Show the memory from closed forms at once: with a sentence if Python has not answered yet. */
 function showInstant() {
   const found = instant(files, catalogue, state, preset(), titleOf());
   if (found && isFirst) showAnswer(found);
