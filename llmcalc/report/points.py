@@ -12,16 +12,14 @@ from ..core.errors import spelled
 from ..core.printable import plural
 from ..core.setting import Setting
 from ..inputs.serving_settings import SERVE
-from ..serving.memory import usual_start
-from ..serving.start.usual_layout import starts
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
 from .serving_money import price_facts, usual_price
 
 if TYPE_CHECKING:
+    from ..search.space import Space
     from ..serving.requests import Requests
-    from ..serving.service import Service
     from ..serving.speculation import Drafting
 
 MOST_ROWS = 10  # of a summary
@@ -237,11 +235,10 @@ def answer_notes(requests: Requests) -> tuple[str, ...]:
     return ("the pool of prefills computes the last answer again with each turn",) if is_conversation else ()
 
 
-def no_start(service: Service) -> str:
+def no_start(space: Space) -> str:
     """Return the answer if no layout holds a request, with the engine's reason where all GPUs are used."""
-    found = usual_start(service, starts)
-    reason = f": {found.reason}" if found and not found.starts else ""
-    return f"✗ The model does not fit on {service.count} × {service.card.title}{reason}"
+    own = space.service
+    return ": ".join(filter(None, (f"✗ The model does not fit on {own.count} × {own.card.title}", space.refusal)))
 
 
 def no_layout(best: Any, limits: Mapping[str, float], *, is_fixed: bool = False) -> str:

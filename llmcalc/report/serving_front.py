@@ -77,7 +77,7 @@ def _answer(result: ServingFront) -> str:
     if not result.points:
         if result.closest:
             return no_layout(result.closest, result.limits)
-        return no_start(result.service)
+        return no_start(result.space)
     first, last = result.points[0], result.points[-1]
     users, gpus = (
         ends_text(*(three_digits(getattr(one, name)) for one in (first, last)))

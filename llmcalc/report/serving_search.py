@@ -113,7 +113,7 @@ def _answer(result: ServingSearch) -> str:
     if not result.layouts and result.concurrency:
         return f"✗ {result.concurrency:,.10g} requests do not run at once on {where}"
     if not result.layouts:
-        return no_start(result.service)
+        return no_start(result.space)
     best = result.layouts[0]
     if not result.is_found:
         return no_layout(best, result.limits, is_fixed=result.is_fixed)

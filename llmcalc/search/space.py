@@ -113,8 +113,7 @@ class Space:
 
     def _sized(self, size: int, formats: Formats) -> Iterator[Replica]:
         """Yield the replicas with ``size`` GPUs. Data-parallel ranks need more memory than tensor-parallel ones."""
-        one_way = [Mesh(pp=size)] if engine_step(self.service.engine).divides_layers else None
-        for mesh in one_way or meshes(self.service.architecture, size, self.service.card.node):
+        for mesh in self._meshes(size):
             replica = self.replica(mesh, formats)
             is_known = replica is not None and (replica.memory.start is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
@@ -126,6 +125,19 @@ class Space:
                     return
                 continue
             yield replica
+
+    def _meshes(self, size: int) -> Iterable[Mesh]:
+        if engine_step(self.service.engine).divides_layers:
+            return (Mesh(pp=size),)
+        return meshes(self.service.architecture, size, self.service.card.node)
+
+    @property
+    def refusal(self) -> str:
+        """Why the engine does not start on the first layout of all GPUs on which it does not, or an empty text."""
+        count = self.service.count
+        tried = (self.replica(mesh, self.formats[0]) for mesh in (*self._meshes(count), Mesh(pp=count)))
+        starts = (replica.memory.start for replica in tried if replica)
+        return next((start.reason for start in starts if start and not start.starts), "")
 
     @property
     def can_disaggregate(self) -> bool:

@@ -90,7 +90,7 @@ def test_users_who_wait_are_stated() -> None:
     tight = {"model": "llama3.1-8b", "gpu": "h100", "context": 8192, "osl": 512}
     running = int(panel("verdict", {**tight, "users": 2})["facts"][-3]["value"])
     some, all_run, none = (panel("verdict", {**tight, "users": users}) for users in (running + 3, running, 2 * running))
-    assert (some["fits"], some["waiting"], some["lead"]) == (True, 3, f"Fits, but 3 of {running + 3} users wait")
+    assert (some["fits"], some["waiting"], some["lead"]) == (True, 3, f"Runs {running} of {running + 3} users at once")
     assert (all_run["waiting"], all_run["lead"]) == (0, "Fits")
     facts = {fact["why"]: fact for fact in some["facts"]}
     assert facts["capacity"]["label"] == "Users vLLM runs"

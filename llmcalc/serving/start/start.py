@@ -213,7 +213,8 @@ class Start(NotebookDisplay):
     def most_sequences(self) -> int:
         """Most sequences that the settings allow, or for which there are recurrent states if the engine needs them."""
         own, most = int(self.settings["max_num_seqs"]), self.most_states
-        return min(own, int(most.low)) if most and most.low >= 1 else own
+        ends = (most.low, most.best) if most else ()  # the low one has none if memory may be too short
+        return min(own, next((int(end) for end in ends if end >= 1), own))
 
     def _holds_longest(self, case: int) -> bool:
         if not self.settings["needs_whole_request"]:

@@ -52,8 +52,8 @@ def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, s
     if case.fit.fits:
         return "Fits", f"{''.join([text, *view_of(case).outcome(case)])}."
     helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
-    waits = f"Fits, but {case.waiting:,} of {case.state.users:,} users wait"
-    return waits if case.runs else "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
+    some = f"Runs {case.state.users - case.waiting:,} of {case.state.users:,} users at once"
+    return some if case.runs else "Does not fit", f"{text}; it fits {helps}." if helps else f"{text}."
 
 
 def memory(case: Case) -> dict[str, Any]:
