@@ -20,9 +20,9 @@ decoded in ``osl - 1`` steps, so that no more than these are decoded at once:
     decoding = min(batch, (osl - 1) · largest number of tokens / (isl + osl - 1))
 
 The prefills of the others delay their first token. Prefills that a prompt waited for do not delay its decode steps
-again. While a request stays, each of the others takes no longer than its prefill, in which this one decodes, or than
-its decode steps. This limits ``tpot`` where prefills take longer than all decode steps. By Little's law, the requests
-per second are the batch divided by the time that a request stays:
+again: requests that are computed together take no longer than one after another, which limits ``tpot`` where prefills
+take longer than all decode steps. By Little's law, the requests per second are the batch divided by
+the time that a request stays:
 
     batch / (ttft + (osl - 1) · tpot)
 
@@ -259,9 +259,8 @@ def serving_time(
     decode = alone.seconds / accepted
     again = recomputed / mean(new)
     work = mean(chunks * added) / together * (1 + again) + load.encoder_s  # of a request, in steps that decode others
-    longest = xp.maximum((1 + again) * mean(own) / tokens, decode)  # another request prefills while this one decodes
-    most_delay = xp.maximum(others * longest - mean(waited) / tokens, 0.0)
-    delay = xp.minimum(xp.minimum(others / tokens, limit / mean(new) / accepted) * work, most_delay)
+    serial = others * (mean(own) / tokens + decode) - mean(waited) / tokens  # most that others can delay a token
+    delay = xp.minimum(xp.minimum(others / tokens, limit / mean(new) / accepted) * work, xp.maximum(serial, 0.0))
     tpot = decode + delay
     ttft = own + waited + model.engine.server_s
     stay = mean(ttft) + again * mean(own) + (mean(osl) - 1) * tpot

@@ -86,16 +86,6 @@ def test_steps_are_those_of_a_simulated_scheduler(
     assert result.time.decoding == pytest.approx(found.decoding, rel=0.06)
 
 
-def test_a_request_decodes_while_another_is_prefilled() -> None:
-    one, two = (
-        llmcalc.serve("mistral-small-3.1", "h200", isl=65521, osl=101, concurrency=number, engine="vllm")
-        for number in (1, 2)
-    )
-    assert isinstance(one, ServingResult)
-    assert isinstance(two, ServingResult)
-    assert 1.05 < two.time.requests_per_s / one.time.requests_per_s < 1.15  # 1.09 in a simulated scheduler
-
-
 @pytest.mark.parametrize(("engine", "limit"), [("vllm", 900), ("tensorrt-llm", 900), ("sglang", 1000)])
 def test_decoded_tokens_come_first_where_they_share_the_tokens_of_a_step(engine: str, limit: int) -> None:
     own = engine_step(engine)
