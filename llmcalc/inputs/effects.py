@@ -161,6 +161,10 @@ CONDITIONS: dict[str, Condition] = {
     "pue": _is_given("pue", "without the power usage effectiveness", "add {pue=1.1}"),
     "carbon": _is_given("carbon", "without the carbon intensity", "add {carbon=0.4}"),
     "inference": _is_given("inference", "without tokens processed during serving", "add {inference=10T}"),
+    "sparse": Condition(
+        lambda case: case.get("n_experts") is not None or (case.model is not None and case.has_experts),
+        "without routed experts", "add {n_experts=8}",
+    ),
     "model": Condition(lambda case: case.model is not None, "without a model", "add a model"),
     "weights": _is_given("weights", "without a weight format", "add {weights=FORMAT}"),
     "lora_rank": _is_given("lora_rank", "without a LoRA rank", "add {lora_rank=N}"),

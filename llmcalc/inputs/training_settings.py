@@ -71,7 +71,7 @@ SCALE = (
             help="Cost of a serving FLOP relative to a training FLOP (default: 1)."),
     Setting("n_experts", float, metavar="N", example="8",
             help="Ratio of total to active experts (default: the model's ratio, or dense if no model is given)."),
-    Setting("granularity", float, metavar="N", example="4",
+    Setting("granularity", float, needs=("sparse",), metavar="N", example="4",
             help="Ratio of dense layer width to expert width (default: 1)."),
 )  # fmt: skip
 LAWS = Setting("laws", TEXTS, metavar="NAME", option="law", complete="laws",

@@ -95,7 +95,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
                "design gpt2 --memory 24GiB --seq 2000 --extend", "design llama3 --memory 24GiB --batch 4",
                "design llama3 --memory 24GiB --training", "design mixtral --memory 240GiB --dp 4 --ep 2"),
     "scale": ("scale --compute 1e22", f"scale {SPARSE} --tokens 1T", "scale --gpu h100:512 --days 30 --law all",
-              "scale --compute 1e22 --inference 1T --law all"),
+              "scale --compute 1e22 --inference 1T --law all", "scale --compute 1e22 --n-experts 64"),
     "serve, start": (f"serve {LARGE} --gpu h100:2", f"{OF_SPARSE} --dp 2", f"serve {VISION} --gpu h100",
                      f"serve {LARGE} --gpu h100 --engine llama.cpp", f"{OF_SPARSE} --engine llama.cpp",
                      f"serve {LARGE} --gpu h100 --enable-lora", f"serve {LARGE} --gpu h100 --draft {LARGE}"),
