@@ -84,12 +84,15 @@ def routed(model: Architecture) -> float | None:
 def counts(model: Architecture, seq: int = LAW_SEQ) -> dict[str, float]:
     """Return the model's parameter count under each definition used by scaling laws."""
     counted = params(model)
+    heads = [row for row in counted.distinct_rows if row.declaration.logits and not row.tensor.table]
+    untied = sum(row.size * row.copies for row in heads)
     return {
         "total": float(counted.active),
         "active": float(counted.active),
         "stored": float(counted.total),
-        "stored-non-embedding": float(counted.non_embedding),
-        "non-embedding": float(counted.active_non_embedding),
+        "stored-non-embedding": float(counted.non_embedding - untied),
+        "non-embedding": float(counted.active_non_embedding - untied),
+        "with-head": float(counted.active_non_embedding - untied + sum(row.size for row in heads)),
         "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
     }
 

@@ -65,7 +65,7 @@ def _point(law: Law, query: Query, conditions: Conditions) -> Point:
 
 
 def _locate(form: ScalingForm, query: Query, n: float | None, per_active: float) -> tuple[float, float, float]:
-    """Return (N, D, C) for a query. C is 6·N·D of the active parameters unless the law defines C differently."""
+    """Return (N, D, C) for a query. C is divided by the parameters per active parameter."""
     d, c = query.tokens, query.compute
     c = None if c is None else c * per_active
     if n is None and d is None:
@@ -73,14 +73,14 @@ def _locate(form: ScalingForm, query: Query, n: float | None, per_active: float)
         assert c is not None
         return *form.optimum(c), c / per_active
     if n is None and d is not None:
-        n = form.parameters_on_path(d) if c is None else c / TRAIN / d
+        n = form.parameters_on_path(d) if c is None else form.parameters_within(c, d)
     assert n is not None
     if d is None:
         if query.loss is not None:
             d = form.tokens_for(n, query.loss)
         else:
-            d = form.tokens_on_path(n) if c is None else c / TRAIN / n
-    return n, d, TRAIN * n * d / per_active
+            d = form.tokens_on_path(n) if c is None else c / form.flops(n, 1.0)
+    return n, d, form.flops(n, d) / per_active
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None, per_active: float) -> dict[str, float]:
@@ -102,5 +102,5 @@ def _lifetime_optimum(
         best, trained = form.lifetime(loss, tokens)
     except InputError:
         return None
-    own, least = (TRAIN * size * seen + INFER * size * tokens for size, seen in ((n, d), (best, trained)))
+    own, least = (form.flops(size, seen + tokens * INFER / TRAIN) for size, seen in ((n, d), (best, trained)))
     return LifetimeOptimum(best, trained, least / per_active, 1 - least / own)
