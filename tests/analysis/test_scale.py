@@ -164,7 +164,12 @@ def test_laws_that_cannot_answer_say_why() -> None:
     assert reasons["hoffmann-1"].reason == "does not predict a loss"
     assert not reasons["hoffmann-1"].impossible
     assert found.spread("compute")
-    assert len(found.points) + len(found.silent) == len(USUAL_LAWS)
+    assert {point.law.name for point in found.points} | set(reasons) == {*USUAL_LAWS, *EXPERT_LAWS}
+    assert reasons["krajewski"].reason == "applies only to mixture-of-experts models"
+    with_experts = {one.law: one.reason for one in llmcalc.scale(compute=1e22, n_experts=8).silent}
+    assert with_experts == {
+        "krajewski": "fitted on 64 experts per active expert", "clark": "was fitted on one number of tokens",
+    }  # fmt: skip
 
 
 def test_a_loss_that_only_some_laws_reach_is_a_warning() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import exp, inf, log, log10
+from typing import ClassVar
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
@@ -24,9 +25,11 @@ STEPS = 200  # bisection steps, enough for the precision of a float
 class ScalingForm:
     """Base class for scaling-law formulas. Subclasses override the methods that their formula supports."""
 
+    lacks: ClassVar[str] = "does not predict a loss"  # why the other methods have no result
+
     def loss(self, n: float, d: float) -> float:
         """Return the loss of a model with N parameters after D training tokens."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
     def flops(self, n: float, d: float) -> float:
         """Return the training FLOPs, as if a token used all N parameters."""
@@ -38,27 +41,27 @@ class ScalingForm:
 
     def optimum(self, c: float) -> tuple[float, float]:
         """Return the (N, D) pair with the lowest loss for C FLOPs."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def tokens_on_path(self, n: float) -> float:
         """Return the number of tokens D for which N is optimal."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def parameters_on_path(self, d: float) -> float:
         """Return the number of parameters N for which D is optimal."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def compute_for(self, loss: float) -> float:
         """Return the minimum compute C needed to reach a target loss."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
     def tokens_for(self, n: float, loss: float) -> float:
         """Return the number of tokens D after which a model with N parameters reaches a target loss."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
         """Return the (N, D) pair that reaches a target loss at the lowest total cost of training and inference."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
 
 @record
@@ -188,7 +191,7 @@ class Path(ScalingForm):
     def compute_for(self, loss: float) -> float:
         """Return the minimum compute C needed to reach a target loss."""
         if self.l_c is None:
-            raise UnsupportedError("does not predict a loss")
+            raise UnsupportedError(self.lacks)
         return bounded(self.l_c * self.unit * power(loss, -1 / self.l_a))
 
 
@@ -246,6 +249,7 @@ class Repeated(Surface):
 class Routed(ScalingForm):
     """Loss ``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed token count [clark2022, Equation 1]."""
 
+    lacks: ClassVar[str] = "was fitted on one number of tokens"
     a: float
     b: float
     c: float

@@ -166,7 +166,7 @@ class Law:
         for name, value in values.items():
             low, high = self.range.get(name, (None, None))
             if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-                return f"fitted on {low:g} to {high:g} {QUANTITIES[name]}"
+                return f"fitted on {' to '.join(f'{end:g}' for end in {low: 0, high: 0})} {QUANTITIES[name]}"
         return ""
 
     def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,18 +14,29 @@ from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(
-    laws: Iterable[Law], query: Query, conditions: Conditions | None = None, model: Architecture | None = None
+    laws: Sequence[Law],
+    query: Query,
+    conditions: Conditions | None = None,
+    model: Architecture | None = None,
+    covered: bool = False,
 ) -> Plan:
-    """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any."""
+    """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any.
+
+    If ``covered``, laws that were fitted on other numbers of experts are left out, unless there are no others.
+    """
     chosen, found = conditions or Conditions(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
         try:
+            if covered and (reason := law.uncovered(chosen)):
+                raise UnsupportedError(reason)
             found.append(_point(law, query, chosen))
         except InputError as error:
             failures.append((law.name, error))
         except ArithmeticError:  # overflow or underflow
             failures.append((law.name, InputError("the result is out of range", hint="use less extreme values")))
+    if not found and covered:
+        return plan(laws, query, conditions, model)
     if not found:
         raise _most_informative(failures)
     silent = (NoAnswer(name, error.message, not isinstance(error, UnsupportedError)) for name, error in failures)
