@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.core.architecture import Architecture
-from llmcalc.core.errors import InputError, UnsupportedError
+from llmcalc.core.description.text_tokens import SCANS
+from llmcalc.core.errors import DescriptionError, InputError, UnsupportedError
 from llmcalc.core.functions import FUNCTIONS
 from llmcalc.schema.preset import build_preset
 
@@ -181,13 +182,18 @@ def test_mistakes_are_found() -> None:
     heads = {"n_heads": 6, "n_kv_heads": 2}
     assert wrong(built(ATTENTION, heads)) == set()
     assert wrong(built(changed(ATTENTION, mask=""), heads)) == {"logits, step by step"}
-    forgotten = [line for line in LINEAR["equations"] if not line.startswith("S[")]
-    with pytest.raises(UnsupportedError, match="state S"):
-        llmcalc.verify(built(changed(LINEAR, equations=forgotten), {"n_heads": 6}))
-    late = [line.replace(" | decode", "") if "S[b h e v] |" in line else line for line in LINEAR["equations"]]
+    forgotten = [line for line in LINEAR["equations"] if not line.startswith(("S[", "u["))]
+    with pytest.raises(DescriptionError, match="no equation computes the state S"):
+        built(changed(LINEAR, equations=forgotten), {"n_heads": 6})
+    always = [line.replace(" | decode", "") if "S[b h e v] |" in line else line for line in LINEAR["equations"]]
+    with pytest.raises(DescriptionError, match=r"no equation reads o, which 'o.*prefill' computes"):
+        built(changed(LINEAR, equations=always), {"n_heads": 6})
+    update = "S[b h e v] = add(S, u)"
+    late = [line for line in LINEAR["equations"] if line != update]
+    late.insert(late.index("o[b q h v] = q[b q h e] S[b h e v] | decode") + 1, update)
     assert "logits, step by step" in wrong(built(changed(LINEAR, equations=late), {"n_heads": 6}))
-    with pytest.raises(UnsupportedError, match="k at earlier tokens, because it is not part of the state"):
-        llmcalc.verify(built(changed(ATTENTION, state=["v[b t g e]"]), heads))
+    with pytest.raises(DescriptionError, match="reads k at earlier tokens, which the state of own_kind does not"):
+        built(changed(ATTENTION, state=["v[b t g e]"]), heads)
     short = changed(ATTENTION, axes=HEADS["axes"] | {"t": "min(c + q, 5)"})
     with pytest.raises(UnsupportedError, match="has the shape"):
         llmcalc.verify(built(short, heads))
@@ -205,6 +211,7 @@ def test_a_function_is_computed_or_refused_by_name(function: str) -> None:
             "axes": WIDTH | {"d2": "d_model"},
             "tensors": [*(f"{name}[d]" for name in names), "wo[d | d2]"],
             "equations": [line.format(function), "z[b q d2] = y[b q d] wo[d d2]", "y[b q d] = copy(z)"],
+            "state": [{"tensor": "y[b d]", "role": "recurrent"}] if function in SCANS else [],
         }
         try:
             assert "matmul FLOPs, forward" not in wrong(built(kind, {}))
@@ -216,7 +223,7 @@ def test_a_function_is_computed_or_refused_by_name(function: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("y[b q d] = x[b q d] conv[d K]", "a sum over an axis of one tensor, such as the convolution"),
+        ("y[b q] = x[b q d] conv[d K]", "a sum over an axis of one tensor, such as the convolution"),
         ("y[b q d] = selective_scan(x, conv)", "selective_scan.*, whose operands and result have different axes"),
         ("y[b q d] = x[b q d] conv[d K] | scan", "the tag 'scan'"),
         ("y[b q d] = fft(x) | over:q", "transforms along an axis"),
@@ -226,7 +233,8 @@ def test_what_cannot_run_is_refused_by_name(line: str, message: str) -> None:
     kind = {
         "axes": WIDTH | {"K": 4},
         "tensors": ["conv[d; K]"],
-        "equations": [line, "z[b q d] = y[b q d] conv[d K]"],
+        "equations": [line, "y[b q d] = mul(x, y)", "y[b q d] = y[b q d] conv[d K]"],
+        "state": [{"tensor": "conv[b d K]", "role": "conv"}, {"tensor": "y[b d]", "role": "recurrent"}],
     }
     with pytest.raises(UnsupportedError, match=message):
         llmcalc.verify(built(kind, {}))
@@ -239,8 +247,12 @@ ALL = " ".join(MANY)
 @pytest.mark.parametrize(
     ("tensors", "lines", "state"),
     [
-        ([f"w[{'; '.join(MANY)}]"], [f"z[b q] = x[b q d] w[{ALL}]"], []),
-        ([f"w{axis}[{axis}]" for axis in MANY], [f"z[{ALL}] = add({', '.join(f'w{axis}' for axis in MANY)})"], []),
+        ([f"w[{'; '.join(MANY)}]"], [f"z[b q] = x[b q d] w[{ALL}]", "x[b q d] = mul(x, z)"], []),
+        (
+            [f"w{axis}[{axis}]" for axis in MANY],
+            [f"z[{ALL}] = add({', '.join(f'w{axis}' for axis in MANY)})", f"x[b q d] = x[b q d] z[{ALL}]"],
+            [],
+        ),
         ([], ["z[b q d] = scale(x)"], [{"tensor": f"z[{ALL}]", "role": "recurrent"}]),
     ],
 )
@@ -283,3 +295,5 @@ def test_any_kind_runs_or_is_refused(
         except InputError:
             continue
         assert next(iter(verification.checks)).ok  # parameters
+        if not llmcalc.state(model).elements:  # no token reads another
+            assert "logits, step by step" not in {check.quantity for check in verification.checks if not check.ok}
