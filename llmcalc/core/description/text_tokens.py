@@ -22,7 +22,8 @@ SOURCES: dict[str, Axes] = {  # axes of the tensors that equations read but do n
 }
 OUTPUT = "y"
 SHIFT, SHIFTED = "shift", "shifted"  # the state of the shifted input
-SCANS = RECURRENCES | {"gated_delta"}
+READS_STATE = frozenset(("decayed_state", "gated_delta", "matrix_wkv"))  # recurrences whose first operand is the state
+SCANS = RECURRENCES | READS_STATE
 TOKENS, PAST = frozenset("qkcsn"), frozenset("kcs")  # axes of tokens, and those that include earlier tokens
 EXCLUSIVE = ({"prefill", "decode"}, {"torch", "model"}, {"flash", "eager"})  # tags of equations that never run together
 
@@ -61,7 +62,7 @@ def result_axes(equation: Equation, first: Axes) -> Axes:
 def state_of(equation: Equation, declaration: Declaration) -> State | None:
     """Return the state of a recurrence: its first operand, or the state with the name or the axes of its result."""
     states = {state.name: state for state in declaration.states if state.role == "recurrent"}
-    named = states.get(equation.operands[0].name) or states.get(equation.out.name)
+    named = states.get((equation.operands[0] if equation.function in READS_STATE else equation.out).name)
     of_token = tuple(axis for axis in equation.out.axes if axis != "q")
     return named or next((state for state in states.values() if state.axes == of_token), None)
 
@@ -107,10 +108,8 @@ class _Reader:
             if operand.name == SHIFTED and SHIFT not in self.states:
                 return "reads the input of the previous token", _entry("shift[b d]", "recurrent")
         if equation.function in SCANS and "q" in equation.out.axes and not state_of(equation, self.declaration):
-            first = equation.operands[0]
             axes = " ".join(axis for axis in equation.out.axes if axis != "q")
-            spec = f"{equation.out.name}[{axes}]" if first.name not in self.weights else f"{first.name}[{axes}]"
-            return "is a recurrence over the tokens", _entry(spec, "recurrent")
+            return "is a recurrence over the tokens", _entry(f"{equation.out.name}[{axes}]", "recurrent")
         kernel, taps = kernel_axis(equation, self.weights)
         if kernel and not any(state.role == "conv" for state in self.declaration.states):
             axes = " ".join(axis for axis in self.weights[kernel] if axis != taps)
