@@ -69,6 +69,19 @@ def faster_layout(result: ServingResult) -> Change | None:
     return next(changes, None)
 
 
+def layout_of_all(result: ServingResult) -> ServingResult | None:
+    """Return the result on the same GPUs in pipeline stages on which all requests run, fewest stages first, or None."""
+    kinds = [_stages(result)] if result.fits and not result.service.has_layout else []
+    found = next(advice(lambda _: kinds, partial(_wide, result), lambda one: one.all_run), None)
+    return found and found.result
+
+
+def _stages(result: ServingResult) -> list[Settings]:
+    """Return the layouts of the same GPUs in pipeline stages, fewest first."""
+    ranks = result.point.used
+    return [{"tp": tp, "pp": ranks // tp} for tp in reversed(_powers(ranks // 2)) if ranks % tp == 0]
+
+
 def holds_all(change: Settings, result: ServingResult) -> bool:
     """Return whether all requests run, and are not fewer."""
     return result.all_run and "concurrency" not in change
@@ -84,7 +97,7 @@ def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[
         if any(holds_all(*change) for change in found):  # the memory is enough
             return
     if result.mesh.tp > 1:
-        yield [{"tp": tp, "pp": ranks // tp} for tp in reversed(_powers(ranks // 2)) if ranks % tp == 0]
+        yield _stages(result)
         yield [_divided(ranks)] if _has_experts(result) else []
     yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
     is_short = not result.fits and not any(holds_all(*change) for change in found)
