@@ -58,8 +58,9 @@ def default_layout(space: Space, concurrency: float, speed: Callable[[Mesh], flo
     """Return the layout of all GPUs that is assumed for a number of requests.
 
     It is the first usual one on which the engine starts, unless another layout is faster by more than the error of the
-    estimates, or one of half of the GPUs is. ``speed`` returns that of one engine that computes all requests, whose
-    replicas are data-parallel ranks or do not exist. By default, it is the number of requests per second.
+    estimates, or one of half of the GPUs is. ``speed`` returns that of one engine that computes all requests, or 0 if
+    it does not hold them. Its replicas are data-parallel ranks or do not exist. By default, it is the number of
+    requests per second.
     """
     count, tried = space.service.count, _Candidates(space, concurrency, speed)
     found, usual, tensor = tried.of(count), tried.usual, tried.tensor(count)
@@ -76,7 +77,11 @@ def default_layout(space: Space, concurrency: float, speed: Callable[[Mesh], flo
     else:
         instead = f" in place of the usual {layout_text(sizes_of(tried.usual_mesh))}" if tried.start else ""
         if usual and not usual.runs:
-            instead += f", which runs {usual.running:,} of {concurrency:,.10g} requests at once"
+            few = usual.running < concurrency
+            held = (
+                f"runs {usual.running:,} of {concurrency:,.10g} requests at once" if few else "does not hold the batch"
+            )
+            instead += f", which {held}"
         what = f"the layout with the most tokens per second is assumed{instead}"
     mesh, replicas = tried.joined(best.mesh, best.replicas)
     return ServingLayout(mesh, replicas, (f"{why}{what}: {{tp}} sets another",), is_usual=False)
@@ -144,13 +149,12 @@ class _Candidates:
     def _candidate(self, replica: Replica, most: int) -> Candidate:
         """Return a layout with ``most`` replicas, but no more than requests."""
         replicas = max(min(most, int(self.concurrency)), 1) if self.has_replicas else 1
-        point, own = self.space.together(replica, replicas=replicas).points[0], 0.0
-        if self.speed is None:
-            own = point.requests_per_s
-        elif point.runs:
-            own = self.speed(self.joined(replica.mesh, replicas)[0])
+        point = self.space.together(replica, replicas=replicas).points[0]
         running = int(point.batch * replica.steps.n_batches * replicas + ROUNDING)
-        return Candidate(replica.mesh, replicas, running, point.runs, own)
+        if self.speed is None:
+            return Candidate(replica.mesh, replicas, running, point.runs, point.requests_per_s)
+        own = self.speed(self.joined(replica.mesh, replicas)[0])
+        return Candidate(replica.mesh, replicas, running, own > 0, own)
 
     def tensor(self, size: int) -> Mesh:
         """Return the layout with tensor-parallel ranks only."""
