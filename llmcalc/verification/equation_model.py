@@ -170,6 +170,10 @@ class _Run:
         for place, (own, wanted) in enumerate(zip(value.axes, axes, strict=True)):
             if own == NEW and wanted != NEW and self.is_past(wanted):
                 array = self.with_cache(operand.name, array, place)
+                first = max(
+                    0, array.shape[place] - self.size(wanted)
+                )  # of a state that keeps more tokens than are read
+                array = array[(slice(None),) * place + (slice(first, None),)] if first else array
         if tuple(array.shape) != (shape := tuple(map(self.size, axes))):
             text = f"has the shape {tuple(array.shape)}, but {short_repr(' '.join(axes))} has the lengths {shape}"
             raise UnsupportedError(f"{operand.name} {text}", where=self.layer.kind())
@@ -196,7 +200,7 @@ class _Run:
         query = self.step.positions[:, None]
         total = self.workload["k"]
         key = np.arange(total - self.size(keys), total)[None, :]
-        name, _, width = self.declaration.mask.partition(":")
+        name, _, width = self.declaration.masks.get(keys, self.declaration.mask).partition(":")
         found = key <= query
         if name == "window":
             found &= query - key < int(width)

@@ -30,8 +30,8 @@ OPERANDS = {  # least and largest number of tensors besides the state
 }
 
 
-def _selective_scan(keys: Sum, h: Array, u: Array, delta: Array, B: Array, A_log: Array) -> tuple[Array, ...]:
-    h = np.exp(-np.exp(A_log) * delta) * h + delta * u * B
+def _selective_scan(keys: Sum, h: Array, u: Array, delta: Array, b: Array, a_log: Array) -> tuple[Array, ...]:
+    h = np.exp(-np.exp(a_log) * delta) * h + delta * u * b
     return h, h
 
 
@@ -45,22 +45,22 @@ def _cumulative_sum(keys: Sum, h: Array, u: Array, a: Array | float = 1.0) -> tu
     return h, h
 
 
-def _decayed_state(keys: Sum, S: Array, q: Array, k: Array, v: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
-    S = a * S + k * v
-    return keys(q * S), S
+def _decayed_state(keys: Sum, h: Array, q: Array, k: Array, v: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
+    h = a * h + k * v
+    return keys(q * h), h
 
 
 def _gated_delta(
-    keys: Sum, S: Array, q: Array, k: Array, v: Array, beta: Array | float = 1.0, a: Array | float = 1.0
+    keys: Sum, h: Array, q: Array, k: Array, v: Array, beta: Array | float = 1.0, a: Array | float = 1.0
 ) -> tuple[Array, ...]:
-    S = a * S
-    S = S + k * (beta * (v - keys(k * S)))
-    return keys(q * S), S
+    h = a * h
+    h = h + k * (beta * (v - keys(k * h)))
+    return keys(q * h), h
 
 
-def _matrix_wkv(keys: Sum, S: Array, r: Array, k: Array, v: Array, w: Array, first: Array) -> tuple[Array, ...]:
+def _matrix_wkv(keys: Sum, h: Array, r: Array, k: Array, v: Array, w: Array, first: Array) -> tuple[Array, ...]:
     new = k * v
-    return keys(r * (S + first * new)), np.exp(-w) * S + new
+    return keys(r * (h + first * new)), np.exp(-w) * h + new
 
 
 def _wkv(
@@ -101,7 +101,7 @@ def scan(
         return np.sum(array, axis=summed, keepdims=True) if summed else array
 
     def run(*arrays: Array) -> tuple[Array, ...]:
-        now, outputs = arrays[: len(before)], []
+        now, outputs = list(arrays[: len(before)]), []
         rows = [aligned(array, own, full) for array, own in zip(arrays[len(before) :], axes, strict=True)]
         for t in range(max(row.shape[1] for row in rows)):
             output, *now = STEPS[function](keys, *now, *(row[:, t if row.shape[1] > 1 else 0] for row in rows))
@@ -110,7 +110,8 @@ def scan(
         sizes = (size for size, axis in zip(whole.shape, full, strict=True) if axis in out)
         return aligned(whole.reshape(*sizes), kept, out), *now
 
-    return operation(run)(*before, *operands)
+    results: tuple[Array, ...] = operation(run)(*before, *operands)
+    return results
 
 
 def aligned(array: Array, axes: Axes, out: Axes) -> Array:

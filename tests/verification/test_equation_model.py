@@ -15,6 +15,7 @@ from llmcalc.core.description.text_tokens import SCANS
 from llmcalc.core.errors import DescriptionError, InputError, UnsupportedError
 from llmcalc.core.functions import FUNCTIONS
 from llmcalc.schema.preset import build_preset
+from llmcalc.verification.equation_scans import RUNNING
 
 WIDTH = {"d": "d_model"}
 LOW_RANK: dict[str, Any] = {
@@ -180,7 +181,7 @@ DELTA: dict[str, Any] = {
     ],
     "state": [
         {"tensor": "S[b h e v]", "role": "recurrent"},
-        *({"tensor": f"conv_{name}[b h {axis} Kt]", "role": "conv"} for name, axis in (("q", "e"), ("k", "e"), ("v", "v"))),
+        *({"tensor": f"conv_{name}[b h {axis} Kt]", "role": "conv"} for name, axis in zip("qkv", "eev", strict=True)),
     ],
 }  # fmt: skip
 RWKV: dict[str, Any] = {  # RWKV-4, and the state matrix of RWKV-6
@@ -203,7 +204,7 @@ RWKV: dict[str, Any] = {  # RWKV-4, and the state matrix of RWKV-6
     ],
     "state": [
         {"tensor": tensor, "role": "recurrent"}
-        for tensor in ("shift[b d]", "S[b h e v]", *(f"{name}[b h v]" for name in ("numerator", "denominator", "maximum")))
+        for tensor in ("shift[b d]", "S[b h e v]", *(f"{name}[b h v]" for name in RUNNING))
     ],
 }  # fmt: skip
 AVERAGE: dict[str, Any] = {  # two diagonal recurrences, and a plain cumulative sum
@@ -329,11 +330,13 @@ def test_mistakes_are_found() -> None:
     late = [line for line in LINEAR["equations"] if line != update]
     late.insert(late.index("o[b q h v] = q[b q h e] S[b h e v] | decode") + 1, update)
     assert "logits, step by step" in wrong(built(changed(LINEAR, equations=late), {"n_heads": 6}))
-    with pytest.raises(DescriptionError, match="reads k at earlier tokens, which the state of own_kind does not"):
+    with pytest.raises(DescriptionError, match="reads k at earlier tokens, which are not in state"):
         built(changed(ATTENTION, state=["v[b t g e]"]), heads)
     short = changed(ATTENTION, axes=HEADS["axes"] | {"t": "min(c + q, 5)"})
-    with pytest.raises(UnsupportedError, match="has the shape"):
-        llmcalc.verify(built(short, heads))
+    with pytest.raises(DescriptionError, match="reads k at 10 of 10 earlier tokens, but state keeps 5"):
+        built(short, heads)
+    longer = changed(WINDOW, axes=WINDOW["axes"] | {"t": "c + q"})  # more than the window reads
+    assert wrong(built(longer, {"n_heads": 6, "window": 5})) == set()
 
 
 ONE = ["y[b q d] = {}(x)", "y[b q d] = {}(x, w)", "y[b q d] = {}(x, w, v)"]

@@ -13,6 +13,7 @@ from ..part import LARGEST_SIZE
 from ..record import record
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_WINDOW = re.compile(r"min\(c, (\w+) - 1\) \+ q")
 
 
 @record
@@ -101,6 +102,16 @@ def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
             raise DescriptionError(f"circular references between fields: {', '.join(waiting)}")
         found.append(waiting.pop(ready.name))
     return tuple(found)
+
+
+def window_of(length: int | str) -> str:
+    """Return the window of an axis of keys, as the name of an axis or field or a number, or an empty string.
+
+    >>> window_of("min(c, w - 1) + q")
+    'w'
+    """
+    match = _WINDOW.fullmatch(str(length))
+    return match[1] if match else ""
 
 
 def length_of(axis: TextAxis, sizes: Mapping[str, int]) -> int | str:

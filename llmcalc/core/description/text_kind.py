@@ -30,7 +30,7 @@ from ..form import Form, symbol
 from ..layer import Layer
 from ..record import changed, record
 from ..traits import Parallel, Roles
-from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of
+from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of, window_of
 from .text_sizes import shrink_related, shrink_rules, width_multiple
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class TextLayer(Layer):
             declaration.state(state.spec, state.role)
         mask, width = definition.mask
         declaration.mask = f"{mask}:{size_of('the mask', width, sizes)}" if width else mask
+        windows = {axis: window_of(length) for axis, length in declaration.axes.items() if mask and axis != "k"}
+        declaration.masks = {axis: f"window:{declaration.axes.get(own, own)}" for axis, own in windows.items() if own}
         return declaration
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
