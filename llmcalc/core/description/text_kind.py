@@ -22,7 +22,7 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..axes import WORKLOAD
+from ..axes import GLOSSARY, WORKLOAD
 from ..declaration import Declaration
 from ..equation import read
 from ..errors import SizeError, short_repr
@@ -114,14 +114,16 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
     }
     roles = {field.role for field in definition.fields if field.role}
     by_role = {role: " ".join(field.name for field in definition.fields if field.role == role) for role in roles}
-    named = [axis for axis in definition.axes if axis.name]
+    named, meanings = [axis for axis in definition.axes if axis.name], dict(GLOSSARY.values())
     optional = [field for field in definition.fields if field.default is not None]
     members = {
         "__annotations__": types,
         "__doc__": definition.description or f"Layer kind {definition.name}, defined in a preset.",
         "__module__": __name__,
         "definition": definition,
-        "AXES": "\n".join(f"{axis.symbol}  {axis.name}  {axis.meaning or axis.name}" for axis in named),
+        "AXES": "\n".join(
+            f"{axis.symbol}  {axis.name}  {axis.meaning or meanings.get(axis.name, axis.name)}" for axis in named
+        ),
         "ROLES": Roles(**by_role),
         "SHRINK": shrink_rules(definition),
         "WIDTH_MULTIPLE": width_multiple(definition),

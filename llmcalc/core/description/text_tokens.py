@@ -112,8 +112,9 @@ class _Reader:
         kernel, taps = kernel_axis(equation, self.weights)
         if kernel and not any(state.role == "conv" for state in self.states.values()):
             axes = " ".join(axis for axis in self.weights[kernel] if axis != taps)
-            entry = _entry(f"{kernel}[b {axes} Kt]", "conv")
-            return "convolves earlier tokens, which are not in state", f"{entry}, and Kt: {taps} - 1 to axes"
+            rows = self._axis(f"{taps} - 1", "Kt", "rows")
+            entry = _entry(f"{kernel}[b {axes} {rows}]", "conv") + self._added(rows, f"{taps} - 1")
+            return "convolves earlier tokens, which are not in state", entry
         if not self.states and (mixed := self._mixed_axis(equation)):
             return f"combines tokens along {mixed} without state", _entry("S[b ...]") + " for what earlier tokens leave"
         return None
@@ -126,8 +127,8 @@ class _Reader:
         tokens, length = self._cached_axis(keys)
         if state is None:
             spec = f"{operand.name}[{' '.join((*own[:place], tokens, *own[place + 1 :]))}]"
-            added = "" if tokens in self.axes or tokens in WORKLOAD else f" and {tokens}: {length} to axes"
-            return f"reads {operand.name} at earlier tokens, which are not in state", f'add "{spec}" to state{added}'
+            entry = f'add "{spec}" to state{self._added(tokens, length)}'
+            return f"reads {operand.name} at earlier tokens, which are not in state", entry
         kept = state.axes[place] if place < len(state.axes) else ""
         for cached in CONTEXTS if "s" not in self._names(keys) else ():
             n_read, n_kept = self._length(keys, cached, 1) - 1, self._length(kept, 0, cached)
@@ -157,8 +158,15 @@ class _Reader:
             return "s", ""
         # after a step, the new tokens are cached, too
         length = re.sub(r"\bc\b", "c + q", re.sub(r"\s*\+ q$", "", str(self.axes.get(keys, "c + q"))))
-        known = next((axis for axis, other in self.axes.items() if other == length and axis != keys), "")
-        return known or next(name for name in ("t", "tk", "tc", "cached") if name not in self.axes), length
+        return self._axis(length, "t", "tk", "tc", "cached"), length
+
+    def _axis(self, length: str, *names: str) -> str:
+        """Return the axis of a length, or the first of several names that is free for it."""
+        known = (axis for axis, other in self.axes.items() if other == length)
+        return next(known, "") or next((name for name in names if name not in self.axes), names[-1])
+
+    def _added(self, axis: str, length: str) -> str:
+        return "" if axis in self.axes or axis in WORKLOAD else f" and {axis}: {length} to axes"
 
     def _mixed_axis(self, equation: Equation) -> str:
         """Return an axis of tokens that a result does not have, or one of two that it pairs, or an empty string."""
