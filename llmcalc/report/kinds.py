@@ -60,7 +60,7 @@ def kinds_document() -> Document:
 def kind_document(name: str) -> Document:
     """Build a report on one layer kind, with the fields of the kind and of its parts."""
     found, fixed = find(name)
-    parts, (model, declared) = parts_of(found), _declarations(found, fixed)
+    parts, (model, declared) = parts_of(found), _example(found, fixed)
     set_fields = "".join(f", {field} {value}" for field, value in fixed.items())
     data = {
         "kind": found.kind(), "description": _plain(summary(found)), "fixed": fixed, "fields": _described(found),
@@ -80,30 +80,21 @@ def kind_document(name: str) -> Document:
     )
 
 
-def _declarations(found: type[Layer], fixed: dict[str, Any]) -> tuple[str, dict[str, Declaration]]:
-    """Return a shipped model that has a kind, and the declarations of this layer and its inner layers by name.
+def _example(found: type[Layer], fixed: dict[str, Any]) -> tuple[str, dict[str, Declaration]]:
+    """Return a shipped model with a kind, and the declarations of this layer and its inner layers by name.
 
-    The model is the first one without inner layers, or else the first one.
+    Of several layers, it is the one with the fewest inner layers, and with a state.
     """
-    model, declared = "", dict[str, Declaration]()
-    for architecture, layer in _examples(found, fixed):
-        own = {".".join(path): each for path, each in declare(layer).walk()}
-        if not declared or len(own) == 1:
-            model, declared = architecture, own
-        if len(own) == 1:
-            break
-    return model, declared
-
-
-def _examples(found: type[Layer], fixed: dict[str, Any]) -> Iterator[tuple[str, Layer]]:
     names = [found.kind(), *(alias for alias, (kind, _) in ALIASES.items() if kind == found.kind())]
     pattern = re.compile(rf"\b({'|'.join(names)}):")
-    for file in files_in(shipped_folder()).values():
-        if pattern.search(read_text(file)):
-            architecture = load_file(file)
-            layers = (entry.layer for entry in entries(architecture) if type(entry.layer) is found)
-            same = (layer for layer in layers if all(getattr(layer, name) == value for name, value in fixed.items()))
-            yield from ((architecture.name, layer) for layer in same)
+    models = [load_file(file) for file in files_in(shipped_folder()).values() if pattern.search(read_text(file))]
+    examples = (
+        (model.name, {".".join(path): each for path, each in declare(entry.layer).walk()})
+        for model in models
+        for entry in entries(model)
+        if type(entry.layer) is found and all(getattr(entry.layer, name) == fixed[name] for name in fixed)
+    )
+    return min(examples, key=lambda example: (len(example[1]), not example[1][""].states), default=("", {}))
 
 
 def _declared(declaration: Declaration) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached
 from ..twins.step import Step
 from ..twins.weights import Array, Weight, Weights, constant
-from .equation_scans import OPERANDS, RUNNING, aligned, scan
+from .equation_scans import RUNNING, aligned, n_operands, scan
 
 Axes = tuple[str, ...]
 
@@ -183,8 +183,6 @@ class _Run:
         """Return a tensor's cached entries followed by its new entries."""
         if not self.step.decode:
             return array
-        if name not in self.state:
-            self.refuse(f"{name} at earlier tokens, because it is not part of the state,")
         return np.concatenate([self.state[name], array], axis=place)
 
     def shifted(self) -> Array:
@@ -250,8 +248,6 @@ class _Run:
         letters = {axis: chr(ord("A") + number + 6 * (number > 25)) for number, axis in enumerate(index)}
         if len(index) > MOST_AXES:
             self.refuse(f"a contraction over {len(index)} axes")
-        if not set(out) <= index.keys():
-            self.refuse(f"an axis that appears only in the result of {short_repr(equation.text)}")
         left, right, result = ("".join(letters[axis] for axis in one) for one in (*axes, out))
         array = np.einsum(f"{left},{right}->{result}", *arrays)
         n_summed = prod(map(self.size, equation.contracted))
@@ -276,7 +272,7 @@ class _Run:
             self.refuse(f"{short_repr(equation.text)} without the axis {NEW!r} or the state {' '.join(names)}")
         values = [self.read(operand) for operand in equation.operands[function in READS_STATE :]]
         axes = set(equation.out.axes).union(*(value.axes for value in values))
-        least, most = OPERANDS[function]
+        least, most = n_operands(function)
         if not least <= len(values) <= most or not axes <= {NEW, *state.axes}:
             self.refuse(f"{function} of other than {least} to {most} tensors with axes of the state and {NEW!r}")
         before = [self.initial(own[name]) for name in names]
