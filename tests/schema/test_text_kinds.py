@@ -577,6 +577,9 @@ def test_any_text_is_counted_or_refused(
 
 
 HOSTILE: list[dict[str, Any]] = [
+    WINDOWED
+    | {"axes": WINDOWED["axes"] | {"t": "mod(q, q - 1)"}}
+    | {"fields": WINDOWED["fields"] | {"n_slots": "int", "n_heads": 3, "window": 5}},
     changed(equations=[*SLOTS["equations"], *["y[b q d] = add(y, x)"] * 10_000]),
     changed(axes=SLOTS["axes"] | {f"a{index}": 3 for index in range(1_000)}),
     equations("y[b q d] = " + "x[b q d] " * 10_000),

@@ -136,5 +136,5 @@ def evaluated(what: str, text: str, names: Mapping[str, Any]) -> Any:
     except InputError as error:
         error.message = f"{what}: {error.message}"
         raise
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DescriptionError(f"{what}: cannot evaluate {short_repr(text)}: {error}") from None

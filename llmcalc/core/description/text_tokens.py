@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from ..axes import WORKLOAD
 from ..declaration import Declaration, State
 from ..equation import Equation, Operand, read
-from ..expression import evaluate, names_in
-from ..form import FUNCTIONS as ATOMS
+from ..expression import names_in
 from ..functions import FUNCTIONS, RECURRENCES
 from ..record import NamedTuple
+from .text_definition import evaluated
 
 Axes = tuple[str, ...]
 
@@ -40,8 +40,9 @@ class MissingState(NamedTuple):
 
 def missing_state(declaration: Declaration) -> MissingState | None:
     """Return the first state that an equation needs in a decode step and that a kind does not declare."""
+    reader = _Reader(declaration)
     for index, (equation, operands) in enumerate(resolved(declaration)):
-        if "torch" not in equation.tags and (need := _Reader(declaration).need(equation, operands)):
+        if "torch" not in equation.tags and (need := reader.need(equation, operands)):
             return MissingState(index, *need)
     return None
 
@@ -140,7 +141,7 @@ class _Reader:
     def _length(self, axis: str, cached: int, new: int) -> int:
         sizes = {name: size for name, size in self.axes.items() if isinstance(size, int)}
         sizes |= dict.fromkeys(WORKLOAD, 1) | {"c": cached, "q": new, "k": cached + new} | {"": 0}
-        return int(evaluate(str(self.axes.get(axis, axis or 0)), sizes, ATOMS))
+        return int(evaluated(f"axis {axis}", str(self.axes.get(axis, axis or 0)), sizes))
 
     def _names(self, axis: str) -> frozenset[str]:
         return frozenset(names_in(str(self.axes.get(axis, axis))))
