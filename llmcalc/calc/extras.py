@@ -1,0 +1,107 @@
+"""Extras of an architecture: modules outside its totals, such as pre-training heads and multi-token prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.architecture import PREDICTION, PREDICTION_LAYERS, Architecture, Extra, Named, Run, Stack
+from ..core.errors import InputError, UnknownNameError
+from ..core.record import changed
+from ..layers.embedding import Embedding
+from ..layers.head import Head
+from ..layers.linear import Linear
+from ..layers.norm import Norm
+
+NAME, MTP = "multi_token_prediction", "mtp"  # of modules for multi-token prediction
+COUNTED = "extras"  # key of ``Architecture.inputs``: names of the extras that are counted
+ASSUMED = "assumed to be like the last layer, with a projection of the stream and of the next token"
+NOT_COUNTED = "not counted: modules for multi-token prediction"  # beginning of a note about a config
+
+
+def extras_of(architecture: Architecture) -> tuple[Extra, ...]:
+    """Return the modules outside the totals, also those for multi-token prediction of which only the number is known.
+
+    >>> from llmcalc import load
+    >>> [[each.stack.name for each in extras_of(load(name))] for name in ("deepseek-v3", "glm-4.5", "llama3.1-8b")]
+    [['multi_token_prediction'], ['multi_token_prediction'], []]
+    """
+    number = architecture.inputs.get(PREDICTION_LAYERS)
+    if not number or any(extra.stack.role == PREDICTION for extra in architecture.extras):
+        return architecture.extras
+    return (*architecture.extras, Extra(NAME.replace("_", " "), _like_last_layer(architecture), ASSUMED, number))
+
+
+def prediction_of(architecture: Architecture) -> Extra | None:
+    """Return the modules for multi-token prediction, or None if the model has none."""
+    return next((extra for extra in extras_of(architecture) if extra.stack.role == PREDICTION), None)
+
+
+def with_extras(architecture: Architecture, names: Sequence[str]) -> Architecture:
+    """Return an architecture that counts some of its extras, and everything else that it has.
+
+    >>> from llmcalc import load
+    >>> [stack.name for stack in with_extras(load("deepseek-v3"), ["mtp"]).stacks]
+    ['decoder', 'multi_token_prediction']
+    """
+    rest = {extra.stack.name: extra for extra in extras_of(architecture)}
+    chosen: dict[str, Extra] = {}
+    for name in names:
+        found = _key(name, rest)
+        if found not in rest:
+            if not {**rest, **chosen}:
+                raise InputError(f"{architecture.name} has no extras", parameter="extras", hint="omit it")
+            raise UnknownNameError("extra", name, [*rest, *chosen], parameter="extras")
+        chosen[found] = rest.pop(found)
+    if not chosen:
+        return architecture
+    stacks = tuple(shares_tables(stack) if stack is architecture.main else stack for stack in architecture.stacks)
+    added = tuple(stack for extra in chosen.values() for stack in _modules(extra))
+    inputs = {**architecture.inputs, COUNTED: [*architecture.inputs.get(COUNTED, ()), *chosen]}
+    notes = architecture.notes
+    if any(stack.role == PREDICTION for stack in added):
+        inputs.pop(PREDICTION_LAYERS, None)
+        notes = tuple(note for note in notes if not note.startswith(NOT_COUNTED))
+        notes = (*(f"{name}: {extra.reason}" for name, extra in chosen.items() if extra.reason == ASSUMED), *notes)
+    return changed(
+        architecture, stacks=(*stacks, *added), extras=tuple(rest.values()), inputs=inputs, notes=notes,
+        expect=(),
+    )  # fmt: skip
+
+
+def _key(name: str, known: dict[str, Extra]) -> str:
+    """Return the name of a stack that a name of an extra means."""
+    if name == MTP:
+        return next((key for key, extra in known.items() if extra.stack.role == PREDICTION), name)
+    return name.replace("-", "_").replace(" ", "_")
+
+
+def _modules(extra: Extra) -> list[Stack]:
+    """Return the stacks of an extra, whose names differ."""
+    numbered = (changed(extra.stack, name=f"{extra.stack.name}_{number}") for number in range(2, extra.count + 1))
+    return [extra.stack, *numbered]
+
+
+def _like_last_layer(architecture: Architecture) -> Stack:
+    """Return a module like the last layer, which shares the vocabulary tables [deepseek2024v3, Section 2.2]."""
+    main = shares_tables(architecture.main)
+    norm = next((layer for _, layer in main.outputs if isinstance(layer, Norm)), Norm(main.d_model))
+    inputs = (
+        *(named for named in main.inputs if isinstance(named.layer, Embedding)),
+        Named("token_norm", norm), Named("hidden_norm", changed(norm, concat_previous=True)),
+        Named("projection", Linear(2 * main.d_model, main.d_model, bias=False)),
+    )  # fmt: skip
+    return Stack(NAME, main.d_model, inputs, (Run(main.runs[-1].block, 1),), main.outputs, PREDICTION)
+
+
+def shares_tables(stack: Stack) -> Stack:
+    """Return a stack whose vocabulary tables have names, by which other stacks share them."""
+
+    def named(layers: tuple[Named, ...]) -> tuple[Named, ...]:
+        return tuple(
+            Named(name, changed(layer, share=f"{stack.name}_{name}"))
+            if isinstance(layer, (Embedding, Head)) and not layer.share
+            else Named(name, layer)
+            for name, layer in layers
+        )
+
+    return changed(stack, inputs=named(stack.inputs), outputs=named(stack.outputs))
