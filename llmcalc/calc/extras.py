@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.architecture import PREDICTION, PREDICTION_LAYERS, Architecture, Extra, Named, Run, Stack
 from ..core.errors import InputError, UnknownNameError
@@ -13,7 +13,6 @@ from ..layers.linear import Linear
 from ..layers.norm import Norm
 
 NAME, MTP = "multi_token_prediction", "mtp"  # of modules for multi-token prediction
-COUNTED = "extras"  # key of ``Architecture.inputs``: names of the extras that are counted
 ASSUMED = "assumed to be like the last layer, with a projection of the stream and of the next token"
 NOT_COUNTED = "not counted: modules for multi-token prediction"  # beginning of a note about a config
 
@@ -28,7 +27,7 @@ def extras_of(architecture: Architecture) -> tuple[Extra, ...]:
     number = architecture.inputs.get(PREDICTION_LAYERS)
     if not number or any(extra.stack.role == PREDICTION for extra in architecture.extras):
         return architecture.extras
-    return (*architecture.extras, Extra(NAME.replace("_", " "), _like_last_layer(architecture), ASSUMED, number))
+    return (*architecture.extras, like_last_layer(architecture, number))
 
 
 def prediction_of(architecture: Architecture) -> Extra | None:
@@ -50,13 +49,14 @@ def with_extras(architecture: Architecture, names: Sequence[str]) -> Architectur
         if found not in rest:
             if not {**rest, **chosen}:
                 raise InputError(f"{architecture.name} has no extras", parameter="extras", hint="omit it")
-            raise UnknownNameError("extra", name, [*rest, *chosen], parameter="extras")
+            names = [MTP if extra.stack.role == PREDICTION else key for key, extra in {**rest, **chosen}.items()]
+            raise UnknownNameError("extra", name, names, parameter="extras", hint=f"use {' or '.join(names)}")
         chosen[found] = rest.pop(found)
     if not chosen:
         return architecture
     stacks = tuple(shares_tables(stack) if stack is architecture.main else stack for stack in architecture.stacks)
     added = tuple(stack for extra in chosen.values() for stack in _modules(extra))
-    inputs = {**architecture.inputs, COUNTED: [*architecture.inputs.get(COUNTED, ()), *chosen]}
+    inputs = {**architecture.inputs, "extras": [*architecture.inputs.get("extras", ()), *chosen]}
     notes = architecture.notes
     if any(stack.role == PREDICTION for stack in added):
         inputs.pop(PREDICTION_LAYERS, None)
@@ -81,27 +81,29 @@ def _modules(extra: Extra) -> list[Stack]:
     return [extra.stack, *numbered]
 
 
-def _like_last_layer(architecture: Architecture) -> Stack:
-    """Return a module like the last layer, which shares the vocabulary tables [deepseek2024v3, Section 2.2]."""
+def like_last_layer(architecture: Architecture, number: int = 1) -> Extra:
+    """Return modules like the last layer, which share the vocabulary tables [deepseek2024v3, Section 2.2]."""
     main = shares_tables(architecture.main)
     norm = next((layer for _, layer in main.outputs if isinstance(layer, Norm)), Norm(main.d_model))
     inputs = (
-        *(named for named in main.inputs if isinstance(named.layer, Embedding)),
-        Named("token_norm", norm), Named("hidden_norm", changed(norm, concat_previous=True)),
+        *tables_of(main.inputs), Named("token_norm", norm), Named("hidden_norm", changed(norm, concat_previous=True)),
         Named("projection", Linear(2 * main.d_model, main.d_model, bias=False)),
     )  # fmt: skip
-    return Stack(NAME, main.d_model, inputs, (Run(main.runs[-1].block, 1),), main.outputs, PREDICTION)
+    stack = Stack(NAME, main.d_model, inputs, (Run(main.runs[-1].block, 1),), main.outputs, PREDICTION)
+    return Extra(NAME.replace("_", " "), stack, ASSUMED, number)
+
+
+def tables_of(layers: Iterable[Named]) -> list[Named]:
+    """Return the vocabulary tables among layers."""
+    return [named for named in layers if isinstance(named.layer, (Embedding, Head))]
 
 
 def shares_tables(stack: Stack) -> Stack:
     """Return a stack whose vocabulary tables have names, by which other stacks share them."""
 
     def named(layers: tuple[Named, ...]) -> tuple[Named, ...]:
-        return tuple(
-            Named(name, changed(layer, share=f"{stack.name}_{name}"))
-            if isinstance(layer, (Embedding, Head)) and not layer.share
-            else Named(name, layer)
-            for name, layer in layers
-        )
+        tables = {name: layer for name, layer in tables_of(layers) if not layer.share}
+        shared = {name: changed(layer, share=f"{stack.name}_{name}") for name, layer in tables.items()}
+        return tuple(Named(name, shared.get(name, layer)) for name, layer in layers)
 
     return changed(stack, inputs=named(stack.inputs), outputs=named(stack.outputs))

@@ -7,11 +7,12 @@ from functools import cached_property
 
 from ..core.amount import group_by, summed
 from ..core.architecture import Architecture, Extra, Stack, model_of
-from ..core.ledger import Row, active_elements, model_rows, rows
+from ..core.ledger import Row, active_elements, model_rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.tree import Node, Place, product_texts, tree
 from ..core.type_names import Any, ClassVar
+from .extras import extras_of, with_extras
 
 
 @record
@@ -136,9 +137,9 @@ class Params(NotebookDisplay):
     def extras(self) -> list[tuple[Extra, int]]:
         """Modules excluded from ``total``, and the number of unshared parameters in each module."""
         found = []
-        for extra in self.architecture.extras:
-            own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
-            found.append((extra, _elements(row for row in own if not row.tensor.buffer)))
+        for extra in extras_of(self.architecture):
+            counted = params(with_extras(self.architecture, [extra.stack.name]))
+            found.append((extra, counted.total - self.total))
         return found
 
     def tensors(self) -> list[tuple[str, tuple[int, ...]]]:

@@ -30,6 +30,7 @@ from .template import fill, names_used, resolve, variable_at
 
 KeyPath = tuple[Any, ...]
 ASKED = "asked"  # input of an architecture: the name by which the user asked for it
+MOST_EXTRAS = 64  # equal modules of an extra
 _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
@@ -167,9 +168,13 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
     for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
-        builder.mapping(value, path, "an extra", ("reason", "stack"))
+        builder.mapping(value, path, "an extra", ("reason", "stack", "count"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))
-        found.append(Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted")))
+        count = value.get("count", 1)
+        if type(count) is not int or not 0 <= count <= MOST_EXTRAS:
+            raise builder.wrong("count", f"an integer from 0 to {MOST_EXTRAS}", count, path)
+        extra = Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted"), count)
+        found += [extra] * (count > 0)
     return tuple(found)
 
 

@@ -166,8 +166,8 @@ def padded(architecture: Architecture, stages: int) -> Architecture:
     if not more:
         return architecture
     runs = (*stack.runs[:-1], changed(stack.runs[-1], count=stack.runs[-1].count + more))
-    own = changed(stack, runs=runs)
-    return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=(own, *architecture.predictions)))
+    stacks = changed(stack, runs=runs), *architecture.predictions
+    return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=stacks))
 
 
 def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
