@@ -228,7 +228,7 @@ def test_training_says_what_it_does_not_count(capsys: pytest.CaptureFixture[str]
     assert text in run(capsys, f"flops {V3} --mode train --seq 4096")["result"]["notes"]
     for line in (
         f"train {V3} --tokens 1B --seq 4096 --with mtp", f"flops {V3} --seq 4096", "train llama3-8b --tokens 1B",
-        f"train {V3} --tokens 1B --gpu h800:2048 --lora-rank 8",
+        f"train {V3} --tokens 1B --gpu h800:2048 --lora-rank 8 --lora-target wo",
     ):  # fmt: skip
         notes = run(capsys, line)["result"]["notes"]
         assert not any("multi-token prediction is not counted" in note for note in notes)
