@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import llmcalc
-from llmcalc.calc.extras import like_last_layer, prediction_of
 from llmcalc.core.architecture import Architecture, Run
 from llmcalc.core.record import changed
+from llmcalc.inputs.extras import like_last_layer, prediction_of
 from llmcalc.serving.start.asked_drafts import LLAMA_CPP, state_copies
 from llmcalc.serving.start.draft_stacks import part_of
 from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups

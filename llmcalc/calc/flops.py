@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,7 +12,6 @@ from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.record import NamedTuple, changed, record
 from ..core.workload import Workload
-from .extras import with_extras
 from .step_result import StepResult
 from .walk import Conventions
 from .work import Work, works
@@ -176,9 +175,9 @@ class Flops(StepResult):
         """Return the same step with other query-key pairs counted (``causal`` or ``dense``)."""
         return _flops_of(self.architecture, changed(self.workload, attention=pairs))
 
-    def with_extras(self, names: Sequence[str]) -> Flops:
-        """Return the same step of the model with some of its extras, such as ``mtp``."""
-        return _flops_of(with_extras(self.architecture, names), self.workload)
+    def of_model(self, architecture: Architecture) -> Flops:
+        """Return the same step of another model."""
+        return _flops_of(architecture, self.workload)
 
     def recomputed(self, recompute: str) -> int:
         """Return the matmul FLOPs needed to recompute the attention core (``selective``) or all blocks (``full``)."""

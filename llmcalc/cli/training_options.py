@@ -40,7 +40,7 @@ def load_trained(
     found = {name: list(value) if isinstance(value, tuple) else value for name, value in file.options.items()}
     found |= {"no_master": True} if found.pop("master", True) is False else {}
     if extras := given.get(WITH.name):
-        from ..calc.extras import with_extras
+        from ..inputs.extras import with_extras
 
         file = changed(file, architecture=with_extras(file.architecture, extras))
     return file.architecture, {**rest, **{name: value for name, value in found.items() if name in rest}}, file

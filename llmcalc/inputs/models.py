@@ -44,7 +44,7 @@ def read_model(
     found = load_all([source], overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
     if not extras:
         return found
-    from ..calc.extras import with_extras  # needed only by models with extras
+    from .extras import with_extras  # needed only by models with extras
 
     return with_extras(found, extras)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..calc.extras import MTP, prediction_of
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
 from ..core.errors import InputError, UnsupportedError, spelled
 from ..core.ledger import declarations
+from ..inputs.extras import MTP, prediction_of, with_extras
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
@@ -83,7 +83,7 @@ def uncounted_prediction(result: Flops) -> Iterator[str]:
     """Yield a note about training without the model's modules for multi-token prediction, and what they add."""
     extra = prediction_of(result.architecture)
     if extra and result.workload.mode == "train":
-        added = result.with_extras([extra.stack.name]).matmul / result.matmul - 1
+        added = result.of_model(with_extras(result.architecture, [MTP])).matmul / result.matmul - 1
         several = f" ({extra.count} modules)" if extra.count > 1 else ""
         text = f"multi-token prediction{several} is not counted; {{extras={MTP}}} adds {100 * added:.1f} % to the FLOPs"
         yield spelled(text)

@@ -430,7 +430,7 @@ def test_an_exported_preset_keeps_the_number_of_prediction_layers(name: str, tmp
 MENTIONING = """
 import llmcalc
 from llmcalc.report.search import index
-from llmcalc.calc.extras import prediction_of
+from llmcalc.inputs.extras import prediction_of
 models = [llmcalc.load(name) for sizes in index().values() for name, _, _ in sizes.values()]
 said = [each for each in models if any("multi-token-prediction" in note and "not" in note for note in each.notes)]
 print(len(said), *(each.name for each in said if not prediction_of(each)))

@@ -5,10 +5,10 @@ A layer that belongs to the target has a name in ``share``. All other layers are
 
 from __future__ import annotations
 
-from ...calc.extras import shares_tables, tables_of
 from ...core.architecture import Architecture, Named, PipelineStage, Run, Stack
 from ...core.ledger import rows
 from ...core.record import changed
+from ...inputs.extras import shares_tables, tables_of
 from ...layers.embedding import Embedding
 from ...layers.head import Head
 from ...layers.linear import Linear

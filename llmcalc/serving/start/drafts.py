@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ...calc.extras import ASSUMED, like_last_layer, prediction_of
 from ...calc.memory.number_formats import BITS_A_BYTE
 from ...calc.params import params
 from ...calc.sharding import Mesh
@@ -19,6 +18,7 @@ from ...core.record import NamedTuple, changed
 from ...data import table
 from ...engines.profile import EngineProfile
 from ...fitting.memory import serving_stages, serving_weights
+from ...inputs.extras import ASSUMED, like_last_layer, prediction_of
 from ...inputs.models import read_model
 from ...inputs.number_formats import number_format, plain
 from ...schema.config_files import read_config
