@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..calc.flops import flops
@@ -28,7 +28,7 @@ AMOUNTS = ("tokens", "unique", "inference")
 SETTINGS = (*BUDGETS, *SCALE, LAW_LENGTH, MACHINE, PRICE)
 
 
-def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any]) -> Plan:
+def find_plan(model: Source | None, laws: Sequence[str], given: Mapping[str, Any]) -> Plan:
     """Apply scaling laws to the query in ``given``, with settings that each have an effect."""
     spent = _budget(given["gpu"], given["price"], {each.name: given[each.name] for each in BUDGETS})
     compute = given["compute"] if spent is None else spent.flops.mid
@@ -52,7 +52,7 @@ def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any
         number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
         counted = {name: number * per_active(name, conditions) for name in COUNTS}
     query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
-    found_plan = plan(chosen(laws, conditions), query, conditions, architecture)
+    found_plan = plan(chosen(laws, conditions), query, conditions, architecture, covered=not laws)
     return changed(found_plan, budget=spent) if spent else found_plan
 
 
@@ -84,12 +84,15 @@ def routed(model: Architecture) -> float | None:
 def counts(model: Architecture, seq: int = LAW_SEQ) -> dict[str, float]:
     """Return the model's parameter count under each definition used by scaling laws."""
     counted = params(model)
+    heads = [row for row in counted.distinct_rows if row.declaration.logits and not row.tensor.table]
+    untied = sum(row.size * row.copies for row in heads)
     return {
         "total": float(counted.active),
         "active": float(counted.active),
         "stored": float(counted.total),
-        "stored-non-embedding": float(counted.non_embedding),
-        "non-embedding": float(counted.active_non_embedding),
+        "stored-non-embedding": float(counted.non_embedding - untied),
+        "non-embedding": float(counted.active_non_embedding - untied),
+        "with-head": float(counted.active_non_embedding - untied + sum(row.size for row in heads)),
         "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
     }
 

@@ -102,8 +102,10 @@ def shares_tables(stack: Stack) -> Stack:
     """Return a stack whose vocabulary tables have names, by which other stacks share them."""
 
     def named(layers: tuple[Named, ...]) -> tuple[Named, ...]:
-        tables = {name: layer for name, layer in tables_of(layers) if not layer.share}
-        shared = {name: changed(layer, share=f"{stack.name}_{name}") for name, layer in tables.items()}
-        return tuple(Named(name, shared.get(name, layer)) for name, layer in layers)
+        tables = {named.name for named in tables_of(layers) if not getattr(named.layer, "share", None)}
+        return tuple(
+            Named(name, changed(layer, share=f"{stack.name}_{name}") if name in tables else layer)
+            for name, layer in layers
+        )
 
     return changed(stack, inputs=named(stack.inputs), outputs=named(stack.outputs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..core.amount import group_by
 from ..core.errors import spelled
 from ..estimate.cost import Machine
 from ..estimate.scaling.law import EXPERT_FORMS
@@ -154,8 +155,9 @@ def _share(spent: Budget | None) -> str:
 
 def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> Iterator[str]:
     yield LOSSES if any(point.loss is not None for point in plan.points) else ""
-    if plan.silent:
-        yield "no answer: " + "; ".join(f"{one.law}: {one.reason}" for one in plan.silent)
+    reasons = group_by(plan.silent, lambda one: one.reason)
+    texts = (f"{', '.join(one.law for one in group)} ({reason})" for reason, group in reasons.items())
+    yield f"no answer: {'; '.join(texts)}" if reasons else ""
     has_dense_law = any(point.law.form not in EXPERT_FORMS for point in plan.points)
     if plan.model is not None and plan.setting.experts and has_dense_law:
         yield "laws for dense models are evaluated with active parameters"

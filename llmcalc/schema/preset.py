@@ -115,6 +115,10 @@ def build_preset(
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))
     extras = _extras(mapping_at(plain, "extras"), builder)
+    if builder.kinds:
+        from .text_kinds import check_states
+
+        check_states((*stacks, *(extra.stack for extra in extras)))
     if not overrides:
         _check_used(family, size, template, variables)
     remarks = lines(data, "remarks", size)

@@ -11,7 +11,7 @@ from llmcalc.analysis.plan import counts, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
 from llmcalc.estimate.scaling.forms import TRAIN
-from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
+from llmcalc.estimate.scaling.law import COMPUTE, COUNTS, QUANTITIES, TOKENS, Conditions
 from llmcalc.inputs.scaling_laws import EXPERT_LAWS, USUAL_LAWS, law, laws
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
@@ -23,6 +23,9 @@ def test_every_law_is_complete(name: str) -> None:
     one = law(name)
     assert one.form in FORMULAS
     assert one.counts in COUNTS
+    assert one.tokens in TOKENS
+    assert one.compute in COMPUTE
+    assert one.example or one.gap
     assert one.checked in LAW_CHECKED
     assert one.source.split()[0] in table("sources")
     assert set(one.range) <= set(QUANTITIES)
@@ -80,9 +83,10 @@ def test_each_law_gets_the_parameters_that_it_counts() -> None:
     counted = llmcalc.params(model)
     found = {point.law.name: point.parameters for point in llmcalc.scale(model, tokens=15e12).points}
     assert found["hoffmann-3"] == counted.total
-    assert found["kaplan"] == counted.non_embedding
     layers, width, seq = 32, 4096, 4096
     without_head = counted.non_embedding - 128256 * width
+    assert found["kaplan"] == without_head
+    assert found["porian"] == counted.non_embedding
     norms = counted.non_embedding - without_head - 128256 * width + (2 * layers + 1) * width
     expected = TRAIN * (without_head - norms) + 12 * layers * width * seq
     assert found["deepseek"] == pytest.approx(expected / TRAIN, rel=1e-9)
@@ -160,7 +164,12 @@ def test_laws_that_cannot_answer_say_why() -> None:
     assert reasons["hoffmann-1"].reason == "does not predict a loss"
     assert not reasons["hoffmann-1"].impossible
     assert found.spread("compute")
-    assert len(found.points) + len(found.silent) == len(USUAL_LAWS)
+    assert {point.law.name for point in found.points} | set(reasons) == {*USUAL_LAWS, *EXPERT_LAWS}
+    assert reasons["krajewski"].reason == "applies only to mixture-of-experts models"
+    with_experts = {one.law: one.reason for one in llmcalc.scale(compute=1e22, n_experts=8).silent}
+    assert with_experts == {
+        "krajewski": "fitted on 64 experts per active expert", "clark": "was fitted on one number of tokens",
+    }  # fmt: skip
 
 
 def test_a_loss_that_only_some_laws_reach_is_a_warning() -> None:
