@@ -24,10 +24,9 @@ def extras_of(architecture: Architecture) -> tuple[Extra, ...]:
     >>> [[each.stack.name for each in extras_of(load(name))] for name in ("deepseek-v3", "glm-4.5", "llama3.1-8b")]
     [['multi_token_prediction'], ['multi_token_prediction'], []]
     """
-    number = architecture.inputs.get(PREDICTION_LAYERS)
-    if not number or any(extra.stack.role == PREDICTION for extra in architecture.extras):
-        return architecture.extras
-    return (*architecture.extras, like_last_layer(architecture, number))
+    number, stacks = architecture.inputs.get(PREDICTION_LAYERS), [extra.stack for extra in architecture.extras]
+    is_assumed = number and all(stack.role != PREDICTION for stack in (*architecture.stacks, *stacks))
+    return (*architecture.extras, *([like_last_layer(architecture, number)] if is_assumed else []))
 
 
 def prediction_of(architecture: Architecture) -> Extra | None:
@@ -42,43 +41,28 @@ def with_extras(architecture: Architecture, names: Sequence[str]) -> Architectur
     >>> [stack.name for stack in with_extras(load("deepseek-v3"), ["mtp"]).stacks]
     ['decoder', 'multi_token_prediction']
     """
-    rest = {extra.stack.name: extra for extra in extras_of(architecture)}
+    known = {extra.stack.name: extra for extra in extras_of(architecture)}
+    if not known:
+        raise InputError(f"{architecture.name} has no extras", parameter="extras", hint="omit it")
+    short = {MTP if extra.stack.role == PREDICTION else name: name for name, extra in known.items()}
     chosen: dict[str, Extra] = {}
     for name in names:
-        found = _key(name, rest)
-        if found not in rest:
-            if not {**rest, **chosen}:
-                raise InputError(f"{architecture.name} has no extras", parameter="extras", hint="omit it")
-            names = [MTP if extra.stack.role == PREDICTION else key for key, extra in {**rest, **chosen}.items()]
-            raise UnknownNameError("extra", name, names, parameter="extras", hint=f"use {' or '.join(names)}")
-        chosen[found] = rest.pop(found)
-    if not chosen:
-        return architecture
-    stacks = tuple(shares_tables(stack) if stack is architecture.main else stack for stack in architecture.stacks)
-    added = tuple(stack for extra in chosen.values() for stack in _modules(extra))
-    inputs = {**architecture.inputs, "extras": [*architecture.inputs.get("extras", ()), *chosen]}
-    notes = architecture.notes
-    if any(stack.role == PREDICTION for stack in added):
-        inputs.pop(PREDICTION_LAYERS, None)
-        notes = tuple(note for note in notes if not note.startswith(NOT_COUNTED))
-        notes = (*(f"{name}: {extra.reason}" for name, extra in chosen.items() if extra.reason == ASSUMED), *notes)
+        key = short.get(name, name.replace("-", "_").replace(" ", "_"))
+        if key not in known:
+            raise UnknownNameError("extra", name, short, parameter="extras", hint=f"use {' or '.join(short)}")
+        chosen[key] = known[key]
+    stacks = [shares_tables(stack) if stack is architecture.main else stack for stack in architecture.stacks]
+    stacks += [
+        changed(extra.stack, name=f"{name}_{number}" if number > 1 else name)
+        for name, extra in chosen.items()
+        for number in range(1, extra.count + 1)
+    ]
+    assumed = [f"{name}: {extra.reason}" for name, extra in chosen.items() if extra.reason == ASSUMED]
     return changed(
-        architecture, stacks=(*stacks, *added), extras=tuple(rest.values()), inputs=inputs, notes=notes,
-        expect=(),
+        architecture, stacks=tuple(stacks), extras=tuple(extra for name, extra in known.items() if name not in chosen),
+        inputs={**architecture.inputs, "extras": [*architecture.inputs.get("extras", ()), *chosen]},
+        notes=(*assumed, *(note for note in architecture.notes if not note.startswith(NOT_COUNTED))), expect=(),
     )  # fmt: skip
-
-
-def _key(name: str, known: dict[str, Extra]) -> str:
-    """Return the name of a stack that a name of an extra means."""
-    if name == MTP:
-        return next((key for key, extra in known.items() if extra.stack.role == PREDICTION), name)
-    return name.replace("-", "_").replace(" ", "_")
-
-
-def _modules(extra: Extra) -> list[Stack]:
-    """Return the stacks of an extra, whose names differ."""
-    numbered = (changed(extra.stack, name=f"{extra.stack.name}_{number}") for number in range(2, extra.count + 1))
-    return [extra.stack, *numbered]
 
 
 def like_last_layer(architecture: Architecture, number: int = 1) -> Extra:

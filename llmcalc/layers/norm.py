@@ -67,6 +67,8 @@ class Norm(Layer):
             raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or n_global or self.gate_rank):
             raise self.size_error("weighted_first", "requires scale; omit bias, weights_of, n_global and gate_rank")
+        if self.concat_previous and (self.weighted_first or self.sequence or self.merge > 1):
+            raise self.size_error("concat_previous", "cannot be combined with weighted_first, sequence or merge")
 
     def declare(self) -> Declaration:
         """Declare an optional weight and bias ``[d_model]`` and an optional gate."""
