@@ -24,9 +24,9 @@ def extras_of(architecture: Architecture) -> tuple[Extra, ...]:
     >>> [[each.stack.name for each in extras_of(load(name))] for name in ("deepseek-v3", "glm-4.5", "llama3.1-8b")]
     [['multi_token_prediction'], ['multi_token_prediction'], []]
     """
-    number, stacks = architecture.inputs.get(PREDICTION_LAYERS), [extra.stack for extra in architecture.extras]
-    is_assumed = number and all(stack.role != PREDICTION for stack in (*architecture.stacks, *stacks))
-    return (*architecture.extras, *([like_last_layer(architecture, number)] if is_assumed else []))
+    number, extras = architecture.inputs.get(PREDICTION_LAYERS, 0), architecture.extras
+    is_described = architecture.predictions or any(extra.stack.role == PREDICTION for extra in extras)
+    return extras if is_described or not number else (*extras, like_last_layer(architecture, number))
 
 
 def prediction_of(architecture: Architecture) -> Extra | None:

@@ -24,7 +24,7 @@ from ..core.record import NamedTuple, changed
 from ..core.type_names import Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
+from .facts import checkpoint_inputs, expectations, lines, training_facts
 from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
 
@@ -133,8 +133,7 @@ def build_preset(
         expect=() if overrides else expectations(data, size),
         notes=lines(data, "notes", size) + remarks,
         inputs={
-            "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
-            **published_encoder(data, size), **prediction_layers(data, size),
+            "model": name, "file": file or "-", "overrides": list(overrides), **checkpoint_inputs(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
