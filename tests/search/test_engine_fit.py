@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.inputs.gpus import read_gpus
+from llmcalc.report.fit import fit_document
 from llmcalc.serving.deployment import deployment
 from llmcalc.serving.start.start import Start
 from llmcalc.serving.start.usual_layout import usual_layouts
@@ -176,3 +177,19 @@ def test_a_length_beyond_the_model_is_a_verdict_and_no_error() -> None:
         == "requests of 2,000 tokens exceed the 1,024 learned positions of the model"
     )
     assert [change.settings for change in found.changes] == [{"seq": 1024}]
+
+
+def test_a_start_that_is_only_probable_offers_commands_that_start_for_sure() -> None:
+    fit = llmcalc.fit("llama3.3-70b", "a100-sxm-40gb:4")
+    assert fit.fits
+    assert fit.start is not None
+    assert fit.start.verdict == "probably starts"
+    document = fit_document(fit)
+    assert document.next is not None
+    (_, first, *_), *rows = document.next.rows
+    assert (first, {row[1] for row in rows}, len(rows)) == ("probably", {"surely"}, 2)
+    for command, _, requests in rows:
+        started: Any = llmcalc.serve(gpu="a100-sxm-40gb:4", command=command)
+        assert started.verdict == "starts"
+        assert int(started.to_dict()["requests"]) == int(requests)
+    assert llmcalc.fit("llama3.3-70b", "h100:4").surer_starts == ()
