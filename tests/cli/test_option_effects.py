@@ -117,6 +117,7 @@ MORE = (
     f"sweep {DENSE} traffic.total --over batch=1,2",
     f"sweep {SPARSE} latency.seconds --gpu h100:2 --over batch=1,64",
     f"sweep {DENSE} train.compute --over seq=64,96 --tokens 1B",
+    f"sweep {DENSE} memory.peak --over tp=1,5",
     *(
         f"{name} {DENSE} --seq 2000 {rest}"
         for name, rest in (("flops", ""), ("traffic", ""), ("communication", "--tp 2"))
@@ -190,6 +191,7 @@ COINCIDENTAL = {
     "pp": "no finding",
     "select": "a selection of all findings",
     "seq": "a size",
+    "skip_invalid": "a permission, which these points do not need",
     "step_tokens": "an encoder reads one sequence at once",
     "prefill": "no larger than the step",
     "tp": "no finding",

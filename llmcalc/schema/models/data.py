@@ -213,6 +213,7 @@ class UnknownKeys(Model):
 
     synonyms: dict[str, list[Text]]
     stated: dict[str, dict[str, bool | int | float | Text]]
+    released: list[Text]
     sizes: list[Text]
     no_effect: dict[str, list[Text]]
     arithmetic: list[Text]
