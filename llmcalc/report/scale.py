@@ -23,7 +23,7 @@ from .heading import model_inputs, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
 from .numbers import ABOUT, about, binary, percent
-from .provenance import assumptions, cost_fact, machine_line, six_digits, span_fact, span_text, three_digits
+from .provenance import assumptions, cost_fact, machine_line, range_text, six_digits, span_fact, span_text, three_digits
 
 READ = "true"  # the constants were verified in the publication itself
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def _kind(plan: Plan) -> str:
 
 def _sizes(plan: Plan) -> str:
     """Return the parameters and tokens of a plan: the medians, or the ranges if the laws disagree."""
+    names = "parameters", "tokens"
     n_parameters, n_tokens = (
-        " to ".join(about(end, "") for end in (plan.spread(name) if plan.disagrees else None) or [plan.middle(name)])
-        for name in ("parameters", "tokens")
+        range_text(*(plan.spread(name) or ())) if plan.disagrees else about(plan.middle(name), "") for name in names
     )
     return f"{n_parameters} {_kind(plan)} on {n_tokens} tokens"
 
@@ -195,7 +195,7 @@ def _by_law(plan: Plan) -> Table:
         "FLOPs: about 1": lambda point: six_digits(point.compute),
         "loss: number": lambda point: None if point.loss is None else round(point.loss, 4),
         **{COMPARED[name]: number(name) for name in COMPARED if plan.spread(name)},
-        "beyond its fit": lambda point: ", ".join(one.brief for one in point.outside),
+        "beyond its fit: text 3": lambda point: ", ".join(one.brief for one in point.outside),
     })  # fmt: skip
 
 
