@@ -27,7 +27,7 @@ from .provenance import assumptions, cost_fact, machine_line, range_text, six_di
 
 READ = "true"  # the constants were verified in the publication itself
 if TYPE_CHECKING:
-    from .pictures import Picture
+    from .pictures import Chart, Picture
 
 MUCH_INFERENCE, FEW_EXPERTS = 1e13, 8  # of the questions that are offered
 GAIN = {"optimum": str}
@@ -62,8 +62,8 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = LAW_SEQ)
         warnings=(*alerts, *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=(*tables[1:], _shapes(shapes, machine)),
-        pictures=lambda: _pictures(plan),
-        charts=lambda: _pictures(plan) if plan.curve else (),
+        pictures=lambda: _charts(plan) or [_scatter(plan)],
+        charts=lambda: _charts(plan),
         notes=(*_notes(plan, shapes, seq), *assumptions(machine, spent.price if spent else None), _share(spent)),
     )
 
@@ -199,19 +199,26 @@ def _by_law(plan: Plan) -> Table:
     })  # fmt: skip
 
 
-def _pictures(plan: Plan) -> list[Picture]:
-    """Plot the loss of each size above that of the optimum, or the parameters N and tokens D predicted by each law."""
-    from .pictures import Axis, Chart, Curve, Mark, Scatter
+def _charts(plan: Plan) -> Sequence[Chart]:
+    """Plot the loss of each size of an iso-FLOP curve above that of the optimum, by each law."""
+    from .pictures import Axis, Chart, Curve, Mark
 
-    size = Axis("parameters", "count", True)
-    if plan.curve:
-        best = [point for point in plan.points if point.law.name in plan.lowest_on_curve]
-        curves = tuple(Curve(one.law.name, tuple(_excess(plan, one))) for one in best)
-        marks = tuple(Mark(one.law.name, one.active, 0.0) for one in best)
-        heading = f"Loss at {about(plan.query.compute or 0, '')} FLOPs above the lowest one"
-        return [Chart(heading, size, Axis("loss - lowest loss"), curves, marks)]
+    best = [point for point in plan.points if point.law.name in plan.lowest_on_curve]
+    if not best:
+        return ()
+    heading = f"Loss at {about(plan.query.compute or 0, '')} FLOPs above the lowest one"
+    curves = tuple(Curve(one.law.name, tuple(_excess(plan, one))) for one in best)
+    marks = tuple(Mark(one.law.name, one.active, 0.0) for one in best)
+    return [Chart(heading, Axis("parameters", "count", True), Axis("loss - lowest loss"), curves, marks)]
+
+
+def _scatter(plan: Plan) -> Picture:
+    """Plot the parameters N and tokens D predicted by each scaling law."""
+    from .pictures import Axis, Mark, Scatter
+
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
-    return [Scatter("Parameters and tokens by scaling law", size, Axis("tokens", "count", True), (("laws", marks),))]
+    axes = Axis("parameters", "count", True), Axis("tokens", "count", True)
+    return Scatter("Parameters and tokens by scaling law", *axes, (("laws", marks),))
 
 
 def _excess(plan: Plan, best: Point) -> list[tuple[float, float]]:
