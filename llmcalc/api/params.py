@@ -39,8 +39,10 @@ class Params(counts.Params):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
+        found = super().to_dict()
+        evidence = found.pop("evidence")
         extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
-        return {**super().to_dict(), "extras": extras}
+        return {**found, "extras": extras, "evidence": evidence}
 
 
 def params(model: Source) -> Params:

@@ -42,7 +42,7 @@ from ..core.description.text_tokens import (
     is_updated,
     missing_state,
     result_axes,
-    unread_result,
+    unread_results,
 )
 from ..core.equation import Equation, Operand, read
 from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
@@ -147,11 +147,8 @@ def _read_kind(name: str, data: dict[str, Any]) -> TextKind:
     _check_references(kind)
     windowed = window_of(next((axis.length for axis in axes if axis.symbol == KEYS), ""))
     if windowed and kind.mask == ("causal", ""):
-        with _under((KEY, name, "mask")):
-            raise DescriptionError(
-                f"axis {KEYS} has the keys of a window, which a causal mask does not hide",
-                hint=f"mask: {{window: {windowed}}}",
-            )
+        problem = f"axis {KEYS} has the keys of a window, which a causal mask does not hide"
+        raise DescriptionError(problem, hint=f"mask: {{window: {windowed}}}").under((KEY, name, "mask"))
     return kind
 
 
@@ -298,26 +295,26 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
                 raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
             used |= {operand.name for operand in equation.operands}
             shapes[equation.out.name] = result_axes(equation, shapes[equation.operands[0].name])
-    with _under((KEY, kind.name, "equations")):
-        if OUTPUT not in shapes:
-            raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
+    if OUTPUT not in shapes:
+        problem = f"no equation of {kind.name} computes the output y[b q d]"
+        raise DescriptionError(problem).under((KEY, kind.name, "equations"))
+    for key, index, problem, hint in _unused(kind, declaration, used):
+        raise DescriptionError(problem, hint=hint).under((KEY, kind.name, key, index))
+
+
+def _unused(kind: TextKind, declaration: Declaration, used: set[str]) -> Iterator[tuple[str, int, str, str]]:
+    """Yield the key, place, problem and remedy of tensors and results that nothing reads and of unknown states."""
     for index, tensor in enumerate(declaration.tensors):
-        with _under((KEY, kind.name, "tensors", index)):
-            if tensor.name not in used:
-                raise DescriptionError(f"no equation reads tensor {tensor.name}")
+        if tensor.name not in used:
+            yield "tensors", index, f"no equation reads tensor {tensor.name}", ""
     for index, state in enumerate(declaration.states):
-        with _under((KEY, kind.name, "state", index)):
-            if not is_updated(state, kind.equations):
-                hint = f"compute {state.name} in an equation, or remove the state"
-                raise DescriptionError(f"no equation computes the state {state.name}", hint=hint)
-    unread = unread_result(kind.equations, {state.name for state in declaration.states})
-    if unread is not None:
-        with _under((KEY, kind.name, "equations", unread)):
-            name = read(kind.equations[unread]).out.name
-            raise DescriptionError(
-                f"no equation reads {name}, which {short_repr(kind.equations[unread])} computes",
-                hint=f"read {name} in a later equation, or remove this one; the output is {OUTPUT}",
-            )
+        if not is_updated(state, kind.equations):
+            hint = f"compute {state.name} in an equation, or remove the state"
+            yield "state", index, f"no equation computes the state {state.name}", hint
+    for index in unread_results(kind.equations, {state.name for state in declaration.states}):
+        equation = read(kind.equations[index])
+        problem = f"no equation reads {equation.out.name}, which {short_repr(equation.text)} computes"
+        yield "equations", index, problem, f"read it later, or remove this equation; the output is {OUTPUT}"
 
 
 def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, Axes]) -> None:
@@ -365,10 +362,9 @@ def check_states(stacks: Iterable[Stack]) -> None:
     for layer in dict.fromkeys(entry.layer for entry in entries if isinstance(entry.layer, TextLayer)):
         missing = missing_state(layer.declare())
         if missing is not None:
+            path = (KEY, layer.kind(), "equations", missing.equation)
             problem = f"{short_repr(layer.definition.equations[missing.equation])} {missing.problem}"
-            raise DescriptionError(problem, hint=missing.remedy).under(
-                (KEY, layer.kind(), "equations", missing.equation)
-            )
+            raise DescriptionError(problem, hint=missing.remedy).under(path)
 
 
 def _check_result_axes(equation: Equation) -> None:

@@ -182,19 +182,18 @@ def _entry(spec: str, role: str = "recurrent") -> str:
     return f'add {{tensor: "{spec}", role: {role}}} to state'
 
 
-def unread_result(lines: tuple[str, ...], kept: set[str]) -> int | None:
-    """Return the first equation whose result is neither read nor the output, nor one of the states ``kept``.
+def unread_results(lines: tuple[str, ...], kept: set[str]) -> Iterator[int]:
+    """Yield the equations whose results are neither read nor the output, nor the states ``kept``.
 
-    >>> unread_result(("a[b q d] = copy(x)", "a[b q d] = add(x, x)", "y[b q d] = copy(a)"), set())
-    0
+    >>> list(unread_results(("a[b q d] = copy(x)", "a[b q d] = add(x, x)", "y[b q d] = copy(a)"), set()))
+    [0]
     """
     equations = [read(line) for line in lines]
     for index, equation in enumerate(equations):
         function = FUNCTIONS.get(equation.function or "")
-        is_note = bool(function and not function.flops and function.saves != "nothing")  # such as keep
+        is_note = function and not function.flops and function.saves != "nothing"  # such as keep
         if not is_note and not _is_read(equation, equations[index + 1 :], {OUTPUT, *kept}):
-            return index
-    return None
+            yield index
 
 
 def _is_read(equation: Equation, later: list[Equation], kept: set[str]) -> bool:
