@@ -266,9 +266,12 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> Iterator[str]:
     has_dense_law = any(point.law.form not in EXPERT_FORMS for point in plan.points)
     if plan.model is not None and plan.setting.experts and has_dense_law:
         yield "laws for dense models are evaluated with active parameters"
-    unread = [point.law.name for point in plan.points if point.law.checked != READ]
-    if unread:
-        yield f"constants checked only against transcriptions: {', '.join(unread)}"
+    laws = [point.law for point in plan.points]
+    for text, names in {
+        "constants checked only against transcriptions": [law.name for law in laws if law.checked != READ],
+        "no published figure is reproduced by": [law.name for law in laws if not law.example],
+    }.items():
+        yield f"{text}: {', '.join(names)}" if names else ""
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
         yield f"no inference optimum because the loss does not depend on both N and D: {', '.join(mute)}"
     if shapes:
