@@ -19,7 +19,7 @@ from ..inputs.training_settings import LAW_LENGTH, LAW_SEQ, SCALE
 from ..search.reference_models import Shape
 from ..training.budget import Budget
 from .document import Document, Fact, Table, assumed_settings, next_table, table_of
-from .heading import model_inputs, structure, title, warnings
+from .heading import model_inputs, shown_notes, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
 from .numbers import ABOUT, about, binary, percent
@@ -64,7 +64,13 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = LAW_SEQ)
         tables=(*tables[1:], _shapes(shapes, machine)),
         pictures=lambda: _charts(plan) or [_scatter(plan)],
         charts=lambda: _charts(plan),
-        notes=(*_notes(plan, shapes, seq), *assumptions(machine, spent.price if spent else None), _share(spent)),
+        notes=(
+            *(shown_notes(model) if model else ()),
+            *_notes(plan, shapes, seq),
+            *assumptions(machine, spent.price if spent else None),
+            _share(spent),
+        ),
+        details=model.remarks if model else (),
     )
 
 
