@@ -120,7 +120,7 @@ def test_a_size_of_a_file_is_named_after_a_colon(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 70b") as caught:
         llmcalc.load(f"{file}:7b")
     assert "sizes: 8b, 70b" in str(caught.value)
-    with pytest.raises(DescriptionError, match="mine.yaml:8b"):
+    with pytest.raises(DescriptionError, match=r"mine\.yaml:8b"):
         llmcalc.load(file)
     with pytest.raises(DescriptionError, match="file not found"):
         llmcalc.load(tmp_path / "other.yaml:8b")
