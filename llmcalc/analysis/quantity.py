@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
 from ..core.form import Form
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import AMOUNT, MODE, SIZE, Setting, known_choice
@@ -241,7 +241,7 @@ class Value(NamedTuple):
         for _, node in self.quantity.tree(result).walk():
             if node.label == self.part and node.value == size:
                 return node
-        hint = f"use {next(iter(self.quantity.parts))} of {self.quantity.name}, whose derivation it is a part of"
+        hint = f"use {self.quantity.name}.{next(iter(self.quantity.parts))}"
         raise InputError(f"{self.name} has no derivation of its own", parameter="quantity", hint=hint)
 
 
@@ -252,6 +252,12 @@ class Definition(NamedTuple):
     omits: str = ""
     like: str = ""
     unlike: str = ""
+
+    @property
+    def publications(self) -> str:
+        """Publications that count in the same way, and those that do not."""
+        named = (("as ", self.like), ("unlike ", self.unlike))
+        return "; ".join(f"{word}{text}" for word, text in named if text)
 
 
 @cache
@@ -289,8 +295,11 @@ def value_of(name: str, parameter: str = "quantity") -> Value:
     """
     given = quantity(name) if name in names() else None
     known = (given.value or f"{name}.{next(iter(given.parts))}") if given else name
-    group, _, part = known_choice("quantity", known, value_names(), parameter).partition(".")
-    return Value(quantity(group), part)
+    for value in values():
+        if value.name == known:
+            return value
+    hint = f"use one of {', '.join(value_names())}"
+    raise UnknownNameError("quantity", name, (*value_names(), *names()), parameter=parameter, hint=hint)
 
 
 def targets() -> dict[str, Quantity]:
