@@ -124,6 +124,7 @@ FUNCTIONS: dict[str, Function] = {
         "inputs hidden hidden hidden hidden32 hidden32",
         is_recurrence=True,
     ),
+    "cumulative_sum": Function(1 + 1, "inputs", "product with a decay, sum over the tokens so far", is_recurrence=True),
     "decayed_state": Function(1 + 2 + 2, "inputs", "decay, outer-product write, read; yang2023gla", is_recurrence=True),
     "matrix_wkv": Function(
         1 + 2 + 1 + 2,

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from .. import layers
-from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from ..core.architecture import PREDICTION, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, nearest, short_repr
 from ..core.expression import evaluate
 from ..core.layer import LARGEST_SIZE, Layer, is_integer, is_number
@@ -48,7 +48,7 @@ BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's path
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
-ROLE_NAMES = (*ROLES, "auxiliary", "tower")
+ROLE_NAMES = (*ROLES, "auxiliary", "tower", PREDICTION)
 
 
 class Builder:

@@ -25,7 +25,7 @@ from ..core.record import NamedTuple, changed
 from ..core.type_names import TYPE_CHECKING, Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
+from .facts import checkpoint_inputs, expectations, lines, training_facts
 from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 KeyPath = tuple[Any, ...]
 ASKED = "asked"  # input of an architecture: the name by which the user asked for it
+MOST_EXTRAS = 64  # equal modules of an extra
 _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
@@ -126,6 +127,10 @@ def build_preset(
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))
     extras = _extras(mapping_at(plain, "extras"), builder)
+    if builder.kinds:
+        from .text_kinds import check_states
+
+        check_states((*stacks, *(extra.stack for extra in extras)))
     if not overrides:
         _check_used(family, size, template, variables)
     remarks = lines(data, "remarks", size)
@@ -140,8 +145,7 @@ def build_preset(
         expect=() if overrides else expectations(data, size),
         notes=lines(data, "notes", size) + remarks,
         inputs={
-            "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
-            **published_encoder(data, size), **prediction_layers(data, size),
+            "model": name, "file": file or "-", "overrides": list(overrides), **checkpoint_inputs(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
@@ -179,9 +183,13 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
     for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
-        builder.mapping(value, path, "an extra", ("reason", "stack"))
+        builder.mapping(value, path, "an extra", ("reason", "stack", "count"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))
-        found.append(Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted")))
+        count = value.get("count", 1)
+        if type(count) is not int or not 0 <= count <= MOST_EXTRAS:
+            raise builder.wrong("count", f"an integer from 0 to {MOST_EXTRAS}", count, path)
+        extra = Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted"), count)
+        found += [extra] * (count > 0)
     return tuple(found)
 
 
