@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
-NO_PARTS: Mapping[str, str] = {}
-NO_TREES: Mapping[str, Callable[[Any], Node]] = {}
+NOTHING: Mapping[str, Any] = {}  # shared default, never changed
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -79,9 +78,9 @@ class Quantity:
     evidence: Mapping[str, Mapping[str, str]]
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
-    parts: Mapping[str, str] = NO_PARTS
+    parts: Mapping[str, str] = NOTHING
     value: str = ""
-    trees: Mapping[str, Callable[[Any], Node]] = NO_TREES
+    trees: Mapping[str, Callable[[Any], Node]] = NOTHING
     phrase: str = ""
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
@@ -264,8 +263,8 @@ class Definition(NamedTuple):
 def definitions(name: str) -> dict[str, Definition]:
     """Return the definition of each value of a quantity, from the docstring of its module.
 
-    >>> definitions("params")["total"].omits
-    'buffers and extras'
+    >>> definitions("flops")["forward"].omits
+    'elementwise operations, scans and transforms'
     """
     found: dict[str, dict[str, str]] = {}
     text = import_module(str(find_module("quantities", name))).__doc__ or ""
