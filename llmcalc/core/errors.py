@@ -22,7 +22,7 @@ from contextvars import ContextVar
 
 from .printable import LONGEST_MESSAGE, printable
 
-LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
+LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore", "extras")  # parameters that take several values
 
 
 def as_keyword(name: str, value: str) -> str:

@@ -234,5 +234,9 @@ CONVENTION = Setting(
 )
 PATCHES = Setting("patches", int, 0, least=0, help="Number of image patches per sequence (vision-language models).")
 FRAMES = Setting("frames", int, 0, least=0, help="Number of audio frames per sequence (100 per second; speech models).")
+EXTRAS = Setting(
+    "extras", TEXTS, (), option="with", metavar="EXTRA",
+    help="Also count an extra of the model, such as mtp (multi-token prediction). Repeatable.",
+)  # fmt: skip
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 WORKLOAD = (*SIZES, MODE, CONTEXT, SOURCE, PAIRS, LOGITS, CONVENTION, PATCHES, FRAMES)

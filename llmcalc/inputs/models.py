@@ -34,12 +34,19 @@ def read_model(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
+    extras: Sequence[str] = (),
 ) -> Architecture:
     """Read one architecture with the options of ``load``, after checking them."""
     texts, allow_unknown = read_overrides(overrides), read_texts(allow_unknown, "allow_unknown")
     AS.check(as_)
     STRICT.check(strict)
-    return load_all([source], overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
+    extras = read_texts(extras, "extras")
+    found = load_all([source], overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
+    if not extras:
+        return found
+    from .extras import with_extras  # needed only by models with extras
+
+    return with_extras(found, extras)
 
 
 def read_overrides(overrides: Overrides) -> tuple[str, ...]:

@@ -16,20 +16,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
 from ..core.record import NamedTuple, changed
-from ..core.type_names import Any
+from ..core.type_names import TYPE_CHECKING, Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
+from .facts import checkpoint_inputs, expectations, lines, training_facts
 from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
 
+if TYPE_CHECKING:
+    from .yaml_reader import Document
+
 KeyPath = tuple[Any, ...]
 ASKED = "asked"  # input of an architecture: the name by which the user asked for it
+MOST_EXTRAS = 64  # equal modules of an extra
 _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
@@ -53,15 +58,23 @@ def _located(error: InputError, file: str) -> InputError:
     """Add the location in the preset file or one of its bases to an error."""
     if error.path is None:
         return error
-    from .yaml_reader import locate_error, read_yaml
+    from .yaml_reader import locate_error
 
     files, documents = [file], []
     with suppress(InputError):
         files += inherit(preset_files.read_preset(file), file).bases
     for one in files:
         with suppress(InputError):  # a pipe can be read only once
-            documents.append(read_yaml(preset_files.read_text(one), one))
+            documents.append(_document(preset_files.read_text(one), one))
     return locate_error(error, documents)
+
+
+@lru_cache(maxsize=8)
+def _document(text: str, file: str) -> Document:
+    """Return the text of a file with the places of its keys. A sweep may have many errors in one file."""
+    from .yaml_reader import read_yaml
+
+    return read_yaml(text, file)
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
@@ -132,8 +145,7 @@ def build_preset(
         expect=() if overrides else expectations(data, size),
         notes=lines(data, "notes", size) + remarks,
         inputs={
-            "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
-            **published_encoder(data, size), **prediction_layers(data, size),
+            "model": name, "file": file or "-", "overrides": list(overrides), **checkpoint_inputs(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
@@ -171,9 +183,13 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
     for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
-        builder.mapping(value, path, "an extra", ("reason", "stack"))
+        builder.mapping(value, path, "an extra", ("reason", "stack", "count"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))
-        found.append(Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted")))
+        count = value.get("count", 1)
+        if type(count) is not int or not 0 <= count <= MOST_EXTRAS:
+            raise builder.wrong("count", f"an integer from 0 to {MOST_EXTRAS}", count, path)
+        extra = Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted"), count)
+        found += [extra] * (count > 0)
     return tuple(found)
 
 

@@ -45,7 +45,6 @@ MAIN_SIZES = """
 """
 CROSS = "add_cross_attention"
 DECODER_KEYS = ("is_decoder", CROSS)  # saved for every decoder of an encoder-decoder model
-_PREDICTION_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "num_mtp_modules", "mtp_num_hidden_layers")
 
 
 def load_config(
@@ -236,8 +235,8 @@ def _prediction(config: Config, data: Mapping[str, Any], inner: Mapping[str, Any
     parts = [part for part in (data, inner, data.get("text_config")) if isinstance(part, Mapping)]
     if any(part.get("use_mtp") is False for part in parts):
         return {}
-    stated = [part[key] for key in _PREDICTION_KEYS for part in parts if key in part]
-    stated = stated or [config.defaults.get(key) for key in _PREDICTION_KEYS]
+    keys = table("config_keys")["multi_token_prediction"]
+    stated = [part[key] for key in keys for part in parts if key in part] or [config.defaults.get(key) for key in keys]
     most = max((number for number in stated if type(number) is int), default=0)
     return {PREDICTION_LAYERS: most} if most > 0 else {}
 
