@@ -23,8 +23,10 @@ from ..inputs.scaling_laws import chosen
 from ..inputs.training_settings import BUDGETS, LAW_LENGTH, LAW_SEQ, PRICE, SCALE
 from ..training.budget import Budget, budget
 from ..training.machine import MACHINE, read_machine
+from .axes import check_points, read_axis
 
 AMOUNTS = ("tokens", "unique", "inference")
+MOST_SIZES = 1000  # of an iso-FLOP curve
 SETTINGS = (*BUDGETS, *SCALE, LAW_LENGTH, MACHINE, PRICE)
 
 
@@ -49,11 +51,30 @@ def find_plan(model: Source | None, laws: Sequence[str], given: Mapping[str, Any
     elif parameters is None or isinstance(parameters, Mapping):
         counted = parameters
     else:
-        number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
-        counted = {name: number * per_active(name, conditions) for name in COUNTS}
+        counted = _of_every_law(parameters, conditions)
     query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
     found_plan = plan(chosen(laws, conditions), query, conditions, architecture, covered=not laws)
-    return changed(found_plan, budget=spent) if spent else found_plan
+    curve = _curve(found_plan, given["over"]) if given["over"] is not None else ()
+    return changed(found_plan, budget=spent, curve=curve)
+
+
+def _of_every_law(parameters: float | str, conditions: Conditions) -> dict[str, float]:
+    """Return the same number of active parameters under each definition used by scaling laws."""
+    number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
+    return {name: number * per_active(name, conditions) for name in COUNTS}
+
+
+def _curve(optimum: Plan, over: str) -> tuple[Plan, ...]:
+    """Return the plans of other sizes with the compute of an optimum, by the same laws."""
+    compute, axis = optimum.query.compute, read_axis(over, amounts.SCALES)
+    if axis.name not in ("params", "parameters"):
+        raise InputError(f"{axis.name} cannot be varied", parameter="over", hint="use sizes such as params=1B,2B,4B")
+    if compute is None or not optimum.query.free:
+        raise InputError("requires compute alone", parameter="over", hint="add {compute=1e21}, and omit other amounts")
+    check_points([axis], MOST_SIZES, f"at most {MOST_SIZES} sizes are computed")
+    laws, conditions = [point.law for point in optimum.points], optimum.setting
+    queries = (Query(compute, _of_every_law(size, conditions)) for size in axis.values)
+    return tuple(plan(laws, query, conditions) for query in queries)
 
 
 def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str, Any]) -> Budget | None:

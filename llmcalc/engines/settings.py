@@ -239,8 +239,11 @@ def smaller_weights(engine: str, told: Mapping[str, Any]) -> list[str]:
 
     A model that is told to have quantised weights has none.
     """
-    if told.get("quantization") or told.get("types"):
-        return []
+    return [] if told.get("quantization") or told.get("types") else usual_weights(engine)
+
+
+def usual_weights(engine: str) -> list[str]:
+    """Return the usual formats of an engine with fewer than 16 bits, most bits first."""
     return [smaller_format(engine, "weights"), USUAL_GGUF if engine == GGUF_ENGINE else FOUR_BITS]
 
 

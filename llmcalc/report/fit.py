@@ -74,11 +74,13 @@ def fit_document(
     facts = needed, *budget, Fact("headroom", fit.headroom, BYTES)
     has_candidates = solution is not None and bool(solution.candidates)
     commands = [(spell(change), change.result) for change in fit.changes]
-    commands += [(line, fit)] if (line := parts.pop("starting", "")) else []
+    commands += parts.pop("starting", ())
     cells: dict[str, Callable[[Any], Any]] = {"headroom: about bytes": lambda one: one.headroom}
     if fit.start:
         own = fit.start.placed  # llama.cpp is started for the requests that are asked for
         cells = {f"{REQUESTS}: number": lambda one: f"{one.batch if own else one.requests:,}"}
+        if fit.surer_starts:
+            cells = {"starts: text": lambda one: "probably" if one is fit else "surely", **cells}
     alerts = [*parts.pop("alerts")]
     alerts += _unverified(fit.accelerator, "false", "the specifications of {} are unverified ({})")
     return model_document(

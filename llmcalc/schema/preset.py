@@ -16,17 +16,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
 from ..core.record import NamedTuple, changed
-from ..core.type_names import Any
+from ..core.type_names import TYPE_CHECKING, Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
 from .facts import checkpoint_inputs, expectations, lines, training_facts
 from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
+
+if TYPE_CHECKING:
+    from .yaml_reader import Document
 
 KeyPath = tuple[Any, ...]
 ASKED = "asked"  # input of an architecture: the name by which the user asked for it
@@ -54,15 +58,23 @@ def _located(error: InputError, file: str) -> InputError:
     """Add the location in the preset file or one of its bases to an error."""
     if error.path is None:
         return error
-    from .yaml_reader import locate_error, read_yaml
+    from .yaml_reader import locate_error
 
     files, documents = [file], []
     with suppress(InputError):
         files += inherit(preset_files.read_preset(file), file).bases
     for one in files:
         with suppress(InputError):  # a pipe can be read only once
-            documents.append(read_yaml(preset_files.read_text(one), one))
+            documents.append(_document(preset_files.read_text(one), one))
     return locate_error(error, documents)
+
+
+@lru_cache(maxsize=8)
+def _document(text: str, file: str) -> Document:
+    """Return the text of a file with the places of its keys. A sweep may have many errors in one file."""
+    from .yaml_reader import read_yaml
+
+    return read_yaml(text, file)
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:

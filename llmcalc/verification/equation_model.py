@@ -31,7 +31,7 @@ from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached
 from ..twins.step import Step
 from ..twins.weights import Array, Weight, Weights, constant
-from .equation_scans import OPERANDS, RUNNING, aligned, scan
+from .equation_scans import RUNNING, aligned, n_operands, scan
 
 Axes = tuple[str, ...]
 
@@ -170,6 +170,10 @@ class _Run:
         for place, (own, wanted) in enumerate(zip(value.axes, axes, strict=True)):
             if own == NEW and wanted != NEW and self.is_past(wanted):
                 array = self.with_cache(operand.name, array, place)
+                first = max(
+                    0, array.shape[place] - self.size(wanted)
+                )  # of a state that keeps more tokens than are read
+                array = array[(slice(None),) * place + (slice(first, None),)] if first else array
         if tuple(array.shape) != (shape := tuple(map(self.size, axes))):
             text = f"has the shape {tuple(array.shape)}, but {short_repr(' '.join(axes))} has the lengths {shape}"
             raise UnsupportedError(f"{operand.name} {text}", where=self.layer.kind())
@@ -179,8 +183,6 @@ class _Run:
         """Return a tensor's cached entries followed by its new entries."""
         if not self.step.decode:
             return array
-        if name not in self.state:
-            self.refuse(f"{name} at earlier tokens, because it is not part of the state,")
         return np.concatenate([self.state[name], array], axis=place)
 
     def shifted(self) -> Array:
@@ -196,7 +198,7 @@ class _Run:
         query = self.step.positions[:, None]
         total = self.workload["k"]
         key = np.arange(total - self.size(keys), total)[None, :]
-        name, _, width = self.declaration.mask.partition(":")
+        name, _, width = self.declaration.masks.get(keys, self.declaration.mask).partition(":")
         found = key <= query
         if name == "window":
             found &= query - key < int(width)
@@ -246,8 +248,6 @@ class _Run:
         letters = {axis: chr(ord("A") + number + 6 * (number > 25)) for number, axis in enumerate(index)}
         if len(index) > MOST_AXES:
             self.refuse(f"a contraction over {len(index)} axes")
-        if not set(out) <= index.keys():
-            self.refuse(f"an axis that appears only in the result of {short_repr(equation.text)}")
         left, right, result = ("".join(letters[axis] for axis in one) for one in (*axes, out))
         array = np.einsum(f"{left},{right}->{result}", *arrays)
         n_summed = prod(map(self.size, equation.contracted))
@@ -272,7 +272,7 @@ class _Run:
             self.refuse(f"{short_repr(equation.text)} without the axis {NEW!r} or the state {' '.join(names)}")
         values = [self.read(operand) for operand in equation.operands[function in READS_STATE :]]
         axes = set(equation.out.axes).union(*(value.axes for value in values))
-        least, most = OPERANDS[function]
+        least, most = n_operands(function)
         if not least <= len(values) <= most or not axes <= {NEW, *state.axes}:
             self.refuse(f"{function} of other than {least} to {most} tensors with axes of the state and {NEW!r}")
         before = [self.initial(own[name]) for name in names]

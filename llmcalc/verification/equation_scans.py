@@ -8,6 +8,7 @@ over e.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 
 import numpy as np
 
@@ -19,53 +20,51 @@ Step = Callable[..., tuple[Array, ...]]  # the result of a token and the states 
 Sum = Callable[[Array], Array]  # over the axes of keys
 
 RUNNING = ("numerator", "denominator", "maximum")  # states of wkv
-OPERANDS = {  # least and largest number of tensors besides the state
-    "selective_scan": (4, 4),
-    "rg_lru": (2, 2),
-    "cumulative_sum": (1, 2),
-    "decayed_state": (3, 4),
-    "gated_delta": (3, 5),
-    "matrix_wkv": (5, 5),
-    "wkv": (4, 4),
-}
 
 
-def _selective_scan(keys: Sum, h: Array, u: Array, delta: Array, B: Array, A_log: Array) -> tuple[Array, ...]:
-    h = np.exp(-np.exp(A_log) * delta) * h + delta * u * B
+def selective_scan(keys: Sum, h: Array, u: Array, delta: Array, b: Array, a_log: Array) -> tuple[Array, ...]:
+    """Compute ``h = exp(-exp(a_log)·delta)·h + delta·b·u``."""
+    h = np.exp(-np.exp(a_log) * delta) * h + delta * u * b
     return h, h
 
 
-def _rg_lru(keys: Sum, h: Array, u: Array, a: Array) -> tuple[Array, ...]:
+def rg_lru(keys: Sum, h: Array, u: Array, a: Array) -> tuple[Array, ...]:
+    """Compute ``h = a·h + sqrt(1 - a²)·u``."""
     h = a * h + np.sqrt(1.0 - a**2) * u
     return h, h
 
 
-def _cumulative_sum(keys: Sum, h: Array, u: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
+def cumulative_sum(keys: Sum, h: Array, u: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
+    """Compute ``h = a·h + u``."""
     h = a * h + u
     return h, h
 
 
-def _decayed_state(keys: Sum, S: Array, q: Array, k: Array, v: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
-    S = a * S + k * v
-    return keys(q * S), S
+def decayed_state(keys: Sum, h: Array, q: Array, k: Array, v: Array, a: Array | float = 1.0) -> tuple[Array, ...]:
+    """Compute ``h = a·h + k·v; o = q·h``."""
+    h = a * h + k * v
+    return keys(q * h), h
 
 
-def _gated_delta(
-    keys: Sum, S: Array, q: Array, k: Array, v: Array, beta: Array | float = 1.0, a: Array | float = 1.0
+def gated_delta(
+    keys: Sum, h: Array, q: Array, k: Array, v: Array, beta: Array | float = 1.0, a: Array | float = 1.0
 ) -> tuple[Array, ...]:
-    S = a * S
-    S = S + k * (beta * (v - keys(k * S)))
-    return keys(q * S), S
+    """Compute ``h = a·h; h = h + k·beta·(v - k·h); o = q·h``."""
+    h = a * h
+    h = h + k * (beta * (v - keys(k * h)))
+    return keys(q * h), h
 
 
-def _matrix_wkv(keys: Sum, S: Array, r: Array, k: Array, v: Array, w: Array, first: Array) -> tuple[Array, ...]:
+def matrix_wkv(keys: Sum, h: Array, r: Array, k: Array, v: Array, w: Array, first: Array) -> tuple[Array, ...]:
+    """Compute ``o = r·(h + first·k·v); h = exp(-w)·h + k·v``."""
     new = k * v
-    return keys(r * (S + first * new)), np.exp(-w) * S + new
+    return keys(r * (h + first * new)), np.exp(-w) * h + new
 
 
-def _wkv(
+def wkv(
     keys: Sum, top: Array, below: Array, peak: Array, v: Array, k: Array, decay: Array, first: Array
 ) -> tuple[Array, ...]:
+    """Compute a running average of ``v`` weighted by ``exp(k)``, with the maximum exponent factored out."""
     most = np.maximum(peak, k + first)
     old, new = np.exp(peak - most), np.exp(k + first - most)
     output = (old * top + new * v) / (old * below + new)
@@ -75,15 +74,14 @@ def _wkv(
     return output, old * top + new * v, old * below + new, most
 
 
-STEPS: dict[str, Step] = {
-    "selective_scan": _selective_scan,
-    "rg_lru": _rg_lru,
-    "cumulative_sum": _cumulative_sum,
-    "decayed_state": _decayed_state,
-    "gated_delta": _gated_delta,
-    "matrix_wkv": _matrix_wkv,
-    "wkv": _wkv,
-}
+_STEPS = (selective_scan, rg_lru, cumulative_sum, decayed_state, gated_delta, matrix_wkv, wkv)
+STEPS: dict[str, Step] = {step.__name__: step for step in _STEPS}
+
+
+def n_operands(function: str) -> tuple[int, int]:
+    """Return the least and the largest number of tensors that a recurrence reads besides its states."""
+    parameters = list(signature(STEPS[function]).parameters.values())[1 + (len(RUNNING) if function == "wkv" else 1) :]
+    return sum(each.default is each.empty for each in parameters), len(parameters)
 
 
 def scan(
@@ -101,7 +99,7 @@ def scan(
         return np.sum(array, axis=summed, keepdims=True) if summed else array
 
     def run(*arrays: Array) -> tuple[Array, ...]:
-        now, outputs = arrays[: len(before)], []
+        now, outputs = list(arrays[: len(before)]), []
         rows = [aligned(array, own, full) for array, own in zip(arrays[len(before) :], axes, strict=True)]
         for t in range(max(row.shape[1] for row in rows)):
             output, *now = STEPS[function](keys, *now, *(row[:, t if row.shape[1] > 1 else 0] for row in rows))
@@ -110,7 +108,8 @@ def scan(
         sizes = (size for size, axis in zip(whole.shape, full, strict=True) if axis in out)
         return aligned(whole.reshape(*sizes), kept, out), *now
 
-    return operation(run)(*before, *operands)
+    results: tuple[Array, ...] = operation(run)(*before, *operands)
+    return results
 
 
 def aligned(array: Array, axes: Axes, out: Axes) -> Array:

@@ -143,7 +143,8 @@ EXAMPLE = {
     "step_tokens": "32", "target_seq": "50", "tokens": "2B", "tp": "2", "trace": str(HERE / "trace.csv"),
     "traffic": "1GiB", "turns": "3", "unique": "1T", "virtual_stages": "2", "vocabulary_multiple": "1000",
     "watts": "300", "weights": "q4_0", "within": "9%", "zero": "1",
-    "scale loss": "2.1", "serve weights": "fp8", "serve gpu": "h200:2", "sweep over": "batch=5,6", "rl weights": "nf4",
+    "scale loss": "2.1", "scale over": "params=1B,2B",
+    "serve weights": "fp8", "serve gpu": "h200:2", "sweep over": "batch=5,6", "rl weights": "nf4",
     "design over": "vocab=32000,64000", "design etp": "2",
 }  # fmt: skip
 # options of the input, the form of the output, and files to read

@@ -119,6 +119,7 @@ MORE = (
     f"sweep {DENSE} traffic.total --over batch=1,2",
     f"sweep {SPARSE} latency.seconds --gpu h100:2 --over batch=1,64",
     f"sweep {DENSE} train.compute --over seq=64,96 --tokens 1B",
+    f"sweep {DENSE} memory.peak --over tp=1,5",
     *(
         f"{name} {DENSE} --seq 2000 {rest}"
         for name, rest in (("flops", ""), ("traffic", ""), ("communication", "--tp 2"))
@@ -163,7 +164,7 @@ VALUES = {
     "select": "HW", "share": "0.4", "sleep": "2", "seq": "80", "shapes": "gpt3", "step_tokens": "32",
     "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T", "virtual_stages": "2",
     "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1", "attention_weights": "fp8",
-    "experts": "fp8", "new_tokens": "7",
+    "experts": "fp8", "new_tokens": "7", "scale over": "params=1B,2B",
 }  # fmt: skip
 # options of the input and the form of the output
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file", "whole"}
@@ -192,6 +193,7 @@ COINCIDENTAL = {
     "pp": "no finding",
     "select": "a selection of all findings",
     "seq": "a size",
+    "skip_invalid": "a permission, which these points do not need",
     "step_tokens": "an encoder reads one sequence at once",
     "prefill": "no larger than the step",
     "tp": "no finding",

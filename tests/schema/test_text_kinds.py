@@ -436,7 +436,7 @@ REMEDIES = [  # a kind without state, the line that needs it, and the entries th
         SHORT_CONV,
         "u[b qc i] = u[b qc i] conv[i K]",
         {"state": [{"tensor": "conv[b i Kt]", "role": "conv"}]},
-        ", and Kt: K - 1 to axes",
+        "",
     ),
 ]  # fmt: skip
 SIZES = {"n_heads": 6, "n_kv_heads": 2, "window": 5, "d_ff": 7}
@@ -577,6 +577,9 @@ def test_any_text_is_counted_or_refused(
 
 
 HOSTILE: list[dict[str, Any]] = [
+    WINDOWED
+    | {"axes": WINDOWED["axes"] | {"t": "mod(q, q - 1)"}}
+    | {"fields": WINDOWED["fields"] | {"n_slots": "int", "n_heads": 3, "window": 5}},
     changed(equations=[*SLOTS["equations"], *["y[b q d] = add(y, x)"] * 10_000]),
     changed(axes=SLOTS["axes"] | {f"a{index}": 3 for index in range(1_000)}),
     equations("y[b q d] = " + "x[b q d] " * 10_000),
@@ -599,6 +602,16 @@ def test_a_hostile_definition_is_refused_at_once(kind: dict[str, Any]) -> None:
 
 
 OTHER_CACHES = {"compressed_attention"}  # whose state is summaries of tokens
+
+
+def test_the_documentation_shows_what_is_said_of_a_forgotten_state() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "presets.md").read_text("utf-8")
+    text = page.split("# file: decay.yaml\n")[1].split("```")[0]
+    entry = '      - {tensor: "taps[b h e Kt]", role: conv}\n'
+    assert load_text(text, "decay.yaml").stacks
+    with pytest.raises(InputError) as caught:
+        load_text("# file: decay.yaml\n" + text.replace(entry, ""), "decay.yaml")
+    assert f"error: {caught.value}\n" in page
 
 
 def test_decoders_of_presets_declare_what_they_read_from_earlier_tokens() -> None:

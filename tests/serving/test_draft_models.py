@@ -433,7 +433,8 @@ import llmcalc
 from llmcalc.report.search import index
 from llmcalc.inputs.extras import prediction_of
 models = [llmcalc.load(name) for sizes in index().values() for name, _, _ in sizes.values()]
-said = [each for each in models if any("multi-token-prediction" in note and "--with mtp" in note for note in each.notes)]
+words = "multi-token-prediction", "--with mtp"
+said = [each for each in models if any(all(word in note for word in words) for note in each.notes)]
 print(len(said), *(each.name for each in said if not prediction_of(each)))
 """
 

@@ -15,6 +15,7 @@ from llmcalc.core.description.text_tokens import SCANS
 from llmcalc.core.errors import DescriptionError, InputError, UnsupportedError
 from llmcalc.core.functions import FUNCTIONS
 from llmcalc.schema.preset import build_preset
+from llmcalc.verification.equation_scans import RUNNING
 
 WIDTH = {"d": "d_model"}
 LOW_RANK: dict[str, Any] = {
@@ -180,7 +181,7 @@ DELTA: dict[str, Any] = {
     ],
     "state": [
         {"tensor": "S[b h e v]", "role": "recurrent"},
-        *({"tensor": f"conv_{name}[b h {axis} Kt]", "role": "conv"} for name, axis in (("q", "e"), ("k", "e"), ("v", "v"))),
+        *({"tensor": f"conv_{name}[b h {axis} Kt]", "role": "conv"} for name, axis in zip("qkv", "eev", strict=True)),
     ],
 }  # fmt: skip
 RWKV: dict[str, Any] = {  # RWKV-4, and the state matrix of RWKV-6
@@ -203,7 +204,7 @@ RWKV: dict[str, Any] = {  # RWKV-4, and the state matrix of RWKV-6
     ],
     "state": [
         {"tensor": tensor, "role": "recurrent"}
-        for tensor in ("shift[b d]", "S[b h e v]", *(f"{name}[b h v]" for name in ("numerator", "denominator", "maximum")))
+        for tensor in ("shift[b d]", "S[b h e v]", *(f"{name}[b h v]" for name in RUNNING))
     ],
 }  # fmt: skip
 AVERAGE: dict[str, Any] = {  # two diagonal recurrences, and a plain cumulative sum
@@ -329,11 +330,13 @@ def test_mistakes_are_found() -> None:
     late = [line for line in LINEAR["equations"] if line != update]
     late.insert(late.index("o[b q h v] = q[b q h e] S[b h e v] | decode") + 1, update)
     assert "logits, step by step" in wrong(built(changed(LINEAR, equations=late), {"n_heads": 6}))
-    with pytest.raises(DescriptionError, match="reads k at earlier tokens, which the state of own_kind does not"):
+    with pytest.raises(DescriptionError, match="reads k at earlier tokens, which are not in state"):
         built(changed(ATTENTION, state=["v[b t g e]"]), heads)
     short = changed(ATTENTION, axes=HEADS["axes"] | {"t": "min(c + q, 5)"})
-    with pytest.raises(UnsupportedError, match="has the shape"):
-        llmcalc.verify(built(short, heads))
+    with pytest.raises(DescriptionError, match="reads k at 10 of 10 earlier tokens, but state keeps 5"):
+        built(short, heads)
+    longer = changed(WINDOW, axes=WINDOW["axes"] | {"t": "c + q"})  # more than the window reads
+    assert wrong(built(longer, {"n_heads": 6, "window": 5})) == set()
 
 
 ONE = ["y[b q d] = {}(x)", "y[b q d] = {}(x, w)", "y[b q d] = {}(x, w, v)"]
@@ -406,23 +409,37 @@ LINES = st.sampled_from([
     "y[b d q] = copy(y)",
     "q[b q h e] = rope(q)", "k[b t g e] = copy(k[b k g e])", "v[b q g e] = softmax(v)", "s[b h q k] = add(s, s)",
     "y[b q d] = o[b q h e] wo[h e d] | nograd", "p[b h q t] = softmax(s)", "y[b k d] = scale(y)", "z[b q] = add(z, z)",
+    "y[b q d] = cumulative_sum(x)", "y[b q d] = cumulative_sum(y, x)", "y[b q d] = rg_lru(x, y)",
+    "o[b q h e] = decayed_state(S[b h e], q, q, q)", "q[b q h e] = gated_delta(S[b h e], q, k)",
+    "o[b q h e] = selective_scan(q, q, q, q)", "y[b q d] = y[b q d] wq[d h e]", "o[b q h] = wkv(q, q, q, q)",
 ])  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(LINES, min_size=1, max_size=4),
     st.permutations(ATTENTION["equations"]),
     st.sampled_from(["causal", "", {"window": 5}, {"chunk": "n_heads"}]),
     st.lists(
-        st.sampled_from(["k[b t g e]", "v[b t g e]", "S[b h e]", "shift[b d]", "q[b q h e]", "y[b d]"]), max_size=3
+        st.sampled_from(
+            [
+                "k[b t g e]",
+                "v[b t g e]",
+                "S[b h e]",
+                "shift[b d]",
+                "q[b q h e]",
+                "y[b d]",
+                *({"tensor": tensor, "role": "recurrent"} for tensor in ("S[b h e]", "y[b d]", "o[b h e]")),
+            ]
+        ),
+        max_size=3,
     ),
     st.dictionaries(
         st.sampled_from("tkqe"), st.sampled_from(["c + q", "min(c, h) + q", "q", "c - 3", "d_head"]), max_size=2
     ),
 )
 def test_any_kind_runs_or_is_refused(
-    more: list[str], lines: list[str], mask: Any, state: list[str], axes: dict[str, str]
+    more: list[str], lines: list[str], mask: Any, state: list[Any], axes: dict[str, str]
 ) -> None:
     for equations in ([*ATTENTION["equations"], *more], [*more, *ATTENTION["equations"]], [*lines, *more]):
         kind = changed(ATTENTION, equations=equations, mask=mask, state=state, axes=HEADS["axes"] | axes)
@@ -434,3 +451,23 @@ def test_any_kind_runs_or_is_refused(
         assert next(iter(verification.checks)).ok  # parameters
         if not llmcalc.state(model).elements:  # no token reads another
             assert "logits, step by step" not in {check.quantity for check in verification.checks if not check.ok}
+
+
+@pytest.mark.parametrize("is_per_token", [True, False])
+@pytest.mark.parametrize("axes", ["h", "e", "h e", "h v"])
+@pytest.mark.parametrize("rule", ["decayed_state(S[b h e v], q, k, v, a)", "gated_delta(S[b h e v], q, k, v, a, a)"])
+def test_a_decay_has_any_axes_of_the_state(rule: str, axes: str, is_per_token: bool) -> None:
+    linear = LINEAR | {"tensors": [tensor for tensor in LINEAR["tensors"] if not tensor.startswith("norm")]}
+    first, rows = (f"x[b q d] wa[d {axes}]", "b q ") if is_per_token else ("", "")
+    decay = [f"a[{rows}{axes}] = {first}"] if first else [f"a[{axes}] = copy(wa)"]
+    equations = [
+        *LINEAR["equations"][:3],
+        "k[b q h e] = l2norm(k)",
+        *decay,
+        f"a[{rows}{axes}] = sigmoid(a)",
+        f"o[b q h v] = {rule}",
+        LINEAR["equations"][-1],
+    ]
+    weight = f"wa[d | {axes}]" if is_per_token else f"wa[{axes}]"
+    kind = linear | {"tensors": [*linear["tensors"], weight], "equations": equations, "mask": ""}
+    assert wrong(built(kind, {"n_heads": 6})) == set()

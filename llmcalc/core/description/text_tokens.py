@@ -11,6 +11,7 @@ from ..equation import Equation, Operand, read
 from ..expression import names_in
 from ..functions import FUNCTIONS, RECURRENCES
 from ..record import NamedTuple
+from .text_definition import evaluated
 
 Axes = tuple[str, ...]
 
@@ -25,6 +26,7 @@ SHIFT, SHIFTED = "shift", "shifted"  # the state of the shifted input
 READS_STATE = frozenset(("decayed_state", "gated_delta", "matrix_wkv"))  # recurrences whose first operand is the state
 SCANS = RECURRENCES | READS_STATE
 TOKENS, PAST = frozenset("qkcsn"), frozenset("kcs")  # axes of tokens, and those that include earlier tokens
+CONTEXTS = (1, 10, 1_000, 1_000_003)  # numbers of cached tokens for which the state must suffice
 EXCLUSIVE = ({"prefill", "decode"}, {"torch", "model"}, {"flash", "eager"})  # tags of equations that never run together
 
 
@@ -38,8 +40,9 @@ class MissingState(NamedTuple):
 
 def missing_state(declaration: Declaration) -> MissingState | None:
     """Return the first state that an equation needs in a decode step and that a kind does not declare."""
+    reader = _Reader(declaration)
     for index, (equation, operands) in enumerate(resolved(declaration)):
-        if "torch" not in equation.tags and (need := _Reader(declaration).need(equation, operands)):
+        if "torch" not in equation.tags and (need := reader.need(equation, operands)):
             return MissingState(index, *need)
     return None
 
@@ -95,30 +98,50 @@ class _Reader:
     def __init__(self, declaration: Declaration) -> None:
         self.axes, self.declaration = declaration.axes, declaration
         self.weights = {tensor.name: tensor.axes for tensor in declaration.tensors}
-        self.states = {state.name for state in declaration.states}
+        self.states = {state.name: state for state in declaration.states}
 
     def need(self, equation: Equation, operands: list[tuple[Operand, Axes]]) -> tuple[str, str] | None:
-        """Return what an equation reads that is missing in the state, and the entries that declare it."""
+        """Return what an equation reads that the state does not contain, and the entries that declare it."""
         for operand, own in operands:
-            place = self._past_axis(own, operand.axes)
-            if place is not None and "prefill" not in equation.tags and operand.name not in self.states:
-                tokens, added = self._cached_axis(operand.axes[place], own)
-                spec = f"{operand.name}[{' '.join((*own[:place], tokens, *own[place + 1 :]))}]"
-                return f"reads {operand.name} at earlier tokens", f'add "{spec}" to state{added}'
+            if "prefill" not in equation.tags and (found := self._earlier_tokens(operand, own)):
+                return found
             if operand.name == SHIFTED and SHIFT not in self.states:
-                return "reads the input of the previous token", _entry("shift[b d]", "recurrent")
+                return "reads the input of the previous token, but state has no shift", _entry("shift[b d]")
         if equation.function in SCANS and "q" in equation.out.axes and not state_of(equation, self.declaration):
             axes = " ".join(axis for axis in equation.out.axes if axis != "q")
-            return "is a recurrence over the tokens", _entry(f"{equation.out.name}[{axes}]", "recurrent")
+            return "is a recurrence over the tokens without state", _entry(f"{equation.out.name}[{axes}]")
         kernel, taps = kernel_axis(equation, self.weights)
-        if kernel and not any(state.role == "conv" for state in self.declaration.states):
+        if kernel and not any(state.role == "conv" for state in self.states.values()):
             axes = " ".join(axis for axis in self.weights[kernel] if axis != taps)
-            return "convolves earlier tokens", f"{_entry(f'{kernel}[b {axes} Kt]', 'conv')}, and Kt: {taps} - 1 to axes"
+            rows = self._axis(f"{taps} - 1", "Kt", "rows")
+            entry = _entry(f"{kernel}[b {axes} {rows}]", "conv") + self._added(rows, f"{taps} - 1")
+            return "convolves earlier tokens, which are not in state", entry
         if not self.states and (mixed := self._mixed_axis(equation)):
-            return f"combines tokens along {mixed}", _entry(
-                "S[b ...]", "recurrent"
-            ) + ", with what earlier tokens leave"
+            return f"combines tokens along {mixed} without state", _entry("S[b ...]") + " for what earlier tokens leave"
         return None
+
+    def _earlier_tokens(self, operand: Operand, own: Axes) -> tuple[str, str] | None:
+        place = self._past_axis(own, operand.axes)
+        if place is None:
+            return None
+        keys, state = operand.axes[place], self.states.get(operand.name)
+        tokens, length = self._cached_axis(keys)
+        if state is None:
+            spec = f"{operand.name}[{' '.join((*own[:place], tokens, *own[place + 1 :]))}]"
+            entry = f'add "{spec}" to state{self._added(tokens, length)}'
+            return f"reads {operand.name} at earlier tokens, which are not in state", entry
+        kept = state.axes[place] if place < len(state.axes) else ""
+        for cached in CONTEXTS if "s" not in self._names(keys) else ():
+            n_read, n_kept = self._length(keys, cached, 1) - 1, self._length(kept, 0, cached)
+            if n_kept < n_read:
+                problem = f"reads {operand.name} at {n_read:,} of {cached:,} earlier tokens, but state keeps {n_kept:,}"
+                return problem, f"{kept}: {length} in axes"
+        return None
+
+    def _length(self, axis: str, cached: int, new: int) -> int:
+        sizes = {name: size for name, size in self.axes.items() if isinstance(size, int)}
+        sizes |= dict.fromkeys(WORKLOAD, 1) | {"c": cached, "q": new, "k": cached + new} | {"": 0}
+        return int(evaluated(f"axis {axis}", str(self.axes.get(axis, axis or 0)), sizes))
 
     def _names(self, axis: str) -> frozenset[str]:
         return frozenset(names_in(str(self.axes.get(axis, axis))))
@@ -130,15 +153,21 @@ class _Reader:
                 return place
         return None
 
-    def _cached_axis(self, keys: str, own: Axes) -> tuple[str, str]:
-        """Return the axis of cached tokens for an axis of keys, and the entry that declares it if there is none."""
+    def _cached_axis(self, keys: str) -> tuple[str, str]:
+        """Return the axis of cached tokens for an axis of keys, or a free name for it, and its length."""
         if "s" in self._names(keys):
             return "s", ""
         # after a step, the new tokens are cached, too
         length = re.sub(r"\bc\b", "c + q", re.sub(r"\s*\+ q$", "", str(self.axes.get(keys, "c + q"))))
-        known = next((axis for axis, other in self.axes.items() if other == length and axis != keys), "")
-        free = next(name for name in ("t", "tk", "tc", "cached") if name not in {*self.axes, *WORKLOAD})
-        return (known, "") if known else (free, f" and {free}: {length} to axes")
+        return self._axis(length, "t", "tk", "tc", "cached"), length
+
+    def _axis(self, length: str, *names: str) -> str:
+        """Return the axis of a length, or the first of several names that is free for it."""
+        known = (axis for axis, other in self.axes.items() if other == length)
+        return next(known, "") or next((name for name in names if name not in self.axes), names[-1])
+
+    def _added(self, axis: str, length: str) -> str:
+        return "" if axis in self.axes or axis in WORKLOAD else f" and {axis}: {length} to axes"
 
     def _mixed_axis(self, equation: Equation) -> str:
         """Return an axis of tokens that a result does not have, or one of two that it pairs, or an empty string."""
@@ -149,23 +178,22 @@ class _Reader:
         return summed or (tokens[-1] if len(tokens) > 1 or is_transformed else "")
 
 
-def _entry(spec: str, role: str) -> str:
+def _entry(spec: str, role: str = "recurrent") -> str:
     return f'add {{tensor: "{spec}", role: {role}}} to state'
 
 
-def unread_result(lines: tuple[str, ...], kept: set[str]) -> int | None:
-    """Return the first equation whose result is neither read nor the output, nor one of the states ``kept``.
+def unread_results(lines: tuple[str, ...], kept: set[str]) -> Iterator[int]:
+    """Yield the equations whose results are neither read nor the output, nor the states ``kept``.
 
-    >>> unread_result(("a[b q d] = copy(x)", "a[b q d] = add(x, x)", "y[b q d] = copy(a)"), set())
-    0
+    >>> list(unread_results(("a[b q d] = copy(x)", "a[b q d] = add(x, x)", "y[b q d] = copy(a)"), set()))
+    [0]
     """
     equations = [read(line) for line in lines]
     for index, equation in enumerate(equations):
         function = FUNCTIONS.get(equation.function or "")
-        is_note = bool(function and not function.flops and function.saves != "nothing")  # such as keep
+        is_note = function and not function.flops and function.saves != "nothing"  # such as keep
         if not is_note and not _is_read(equation, equations[index + 1 :], {OUTPUT, *kept}):
-            return index
-    return None
+            yield index
 
 
 def _is_read(equation: Equation, later: list[Equation], kept: set[str]) -> bool:
