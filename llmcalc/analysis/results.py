@@ -29,7 +29,7 @@ class ResultClass(NamedTuple):
 RESULTS = {  # by name of the class
     "FitResult": ResultClass("fit.fit_document", "fitting.fit", ("fit", "")),
     "Start": ResultClass("serve.serve_document", "serving.start.start", ("serve", ""), "starts"),
-    "ServingResult": ResultClass("serving.serving_document", "serving.result", ("serve", "requests"), "all_run"),
+    "ServingResult": ResultClass("serving.serving_document", "serving.result", ("serve", "requests"), "fits"),
     "EncoderServing": ResultClass(
         "encoder_serving.encoder_document", "serving.encoders", ("serve", "encoders"), "fits"
     ),

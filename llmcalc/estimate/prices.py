@@ -50,6 +50,17 @@ def price_quotes(accelerator: Accelerator) -> list[Quote]:
     return [*offered[False], *listed] or offered[True]
 
 
+def median_quote(accelerator: Accelerator) -> Quote:
+    """Return the quote in the middle, or the lower one of two."""
+    quotes = sorted(price_quotes(accelerator))
+    return quotes[(len(quotes) - 1) // 2]
+
+
+def usual_price(accelerator: Accelerator, price: Price) -> float:
+    """Return the price of a GPU-hour as it was given, or the median of its quotes."""
+    return price.low if price.low == price.high else median_quote(accelerator).usd
+
+
 def price_of(one: Accelerator, dollars: float | None = None) -> Price | None:
     """Return the given or quoted price in US dollars per hour, or None if the price is unknown."""
     if dollars is not None:

@@ -12,7 +12,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
-from ..core.record import fields, record
+from ..core.record import changed, fields, record
 from ..core.setting import CONVENTION, SIZE, SIZES, Setting
 from ..engines.lengths import known_length
 from ..estimate.hardware import NODE, Accelerator
@@ -22,12 +22,13 @@ from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import ENGINES
 from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings
+from .advice import Change
 from .question import Question
 from .solution import OFFLOADS, Solution
 
 if TYPE_CHECKING:
     from ..serving.start.start import Start
-    from .advice import Change, Settings
+    from .advice import Settings
 
 MOST_COUNT = 10**6
 GIB = 2**30
@@ -120,6 +121,22 @@ class FitResult(NotebookDisplay, Fit):
         [{'weights': 'fp8'}, {'gpu': 'h100-sxm', 'count': 2}]
         """
         return () if self.fits else tuple(self.find_changes())
+
+    @cached_property
+    def surer_starts(self) -> tuple[Change, ...]:
+        """Changed settings of the engine with which it starts for sure and holds all requests.
+
+        They are empty unless the engine only probably starts.
+        """
+        seq, found = self.result.workload.seq, list[Change]()
+        if self.start is None or not self.fits or self.start.is_whole:
+            return ()
+        deployed = self.start.deployment.on_layout(self.change)  # with the length of the requests as if it were given
+        for settings, start in deployed.with_change({}).start().changes:
+            held = int(start.pool.requests(seq)) * int(start.settings.get("dp", 1)) * self.replicas
+            if held >= self.batch and start.max_model_len >= seq:
+                found.append(Change(settings, changed(self, start=start, requests=held)))
+        return tuple(found)
 
     @property
     def summary(self) -> str:

@@ -9,6 +9,7 @@ from ..core.printable import plural
 from ..engines.lengths import start_length
 from ..engines.profile import GIB
 from ..engines.settings import LENGTH, setting_flags, states_all
+from ..fitting.advice import MOST
 from ..fitting.fit import FitResult
 from ..serving.start.start import Start
 from .document import Fact, Table
@@ -28,7 +29,7 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
         "action": own_default(found),
         "assumed": {**sizes_of(found), "engine": found.engine},
         "summary": Table("", (), []) if is_refused else memory_summary(found, held),
-        "starting": found.line(fit.change) if found.starts and states_all(found) else "",
+        "starting": _starting(fit, found),
         "lines": (named_values(settings_of(found)), weights_line(fit.result)),
         "alerts": list(found.warnings),
         "needs": f"per GPU, with the KV cache of {plural(fit.batch, 'request')}",
@@ -36,6 +37,14 @@ def engine_parts(fit: FitResult, found: Start) -> dict[str, Any]:
         "notes": start_notes(found),
         "details": start_details(found),
     }
+
+
+def _starting(fit: FitResult, found: Start) -> list[tuple[str, FitResult]]:
+    """Return the command line that starts the engine, and if it only probably does, those with which it does surely."""
+    if not found.starts or not states_all(found):
+        return []
+    surer = [(found.line({**fit.change, **settings}), one) for settings, one in fit.surer_starts[: MOST - 1]]
+    return [(found.line(fit.change), fit), *surer]
 
 
 def engine_answer(fit: FitResult, found: Start) -> str:

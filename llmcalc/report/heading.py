@@ -45,13 +45,15 @@ def model_document(
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
 
     The first line says if the sequences of a ``workload`` are longer than the model accepts, after which its formulas
-    still hold. After an answer, it is the first warning, as the ``excess`` of requests that an engine accepts.
+    still hold. After an answer, the first warning has the lengths: the ``excess`` of requests that an engine accepts.
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
     whole, _ = model_of(architecture)
     beyond = excess_of(whole, workload)
     first = excess or beyond
+    if answer and first:
+        answer += ", beyond the model's length"
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope
@@ -105,7 +107,7 @@ def model_inputs(architecture: Architecture, alert: str = "") -> dict[str, Any]:
         "model": architecture.name, "title": architecture.title, "status": architecture.status,
         "source": architecture.source, "file": given.get("file", ""), "overrides": list(given.get("overrides", ())),
         "hash": fingerprint(architecture), "warnings": [*filter(None, [alert]), *warnings(architecture)],
-        **({"training_file": file} if (file := given.get("training_file")) else {}),
+        **{key: given[key] for key in ("extras", "training_file") if given.get(key)},
     }  # fmt: skip
 
 
@@ -126,11 +128,11 @@ def training_file_lines(architecture: Architecture) -> tuple[str, ...]:
 
 
 def title(architecture: Architecture) -> str:
-    """Return a title such as ``GPT-3 (gpt3-175b)``, followed by any overrides."""
+    """Return a title such as ``GPT-3 (gpt3-175b)``, followed by any overrides and counted extras."""
     known = architecture.title and architecture.title != architecture.name
     named = f"{architecture.title} ({architecture.name})" if known else architecture.name
-    overrides: Sequence[str] = architecture.inputs.get("overrides", ())
-    return f"{named} with {', '.join(overrides)}" if overrides else named
+    changes = [*architecture.inputs.get("overrides", ()), *architecture.inputs.get("extras", ())]
+    return f"{named} with {', '.join(changes)}" if changes else named
 
 
 def gpus_text(found: Any) -> str:

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core.errors import spelled
-from ..fitting.advice import MOST
+from ..fitting.advice import Change
 from ..inputs.serving_settings import LATENCY
 from ..kernels.cost import LAUNCHES
 from ..kernels.operations import Gemm, GroupedGemm
 from ..serving.latency_times import DECODE, GENERATE, Latency, Part
 from ..serving.latency_tree import latency_tree
 from ..serving.memory import engine_title
-from .document import Document, Fact, Table, assumed_settings, next_table, summary_table, table_of
+from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
 from .numbers import duration, percent, three_digits
 from .pictures import Axis, Chart, Curve, Mark
-from .points import MOST_ROWS, RANKS, sizes_of, time_fact, unused_alert
+from .points import MOST_ROWS, RANKS, changes_table, sizes_of, time_fact, unused_alert
 
 SMALLEST_ROW = 0.001  # of the time
-LEAST_GAIN = 1.02  # in tokens per second
 SMALLEST_PART = 0.02  # of the time of a step, as a point of the roofline
 BOUNDS = {"memory": "memory-bound", "compute": "compute-bound", LAUNCHES: "between kernels"}  # parts of the time
-Alternatives = Sequence[tuple[str, Latency]]
 
 
-def latency_document(result: Latency, alternatives: Callable[[], Alternatives] = tuple) -> Document:
+def latency_document(result: Latency, changes: Callable[[], Iterable[Change]] = tuple) -> Document:
     """Build the latency report. The title is the answer.
 
-    ``alternatives`` returns the command lines of other settings with their results.
+    ``changes`` returns changed settings with which the batch fits, or with which it is computed faster.
     """
     model, notes = result.model, _notes(result)
     layout = sizes_of(model.mesh)
@@ -52,7 +50,7 @@ def latency_document(result: Latency, alternatives: Callable[[], Alternatives] =
         assumed=assumed_settings(LATENCY, _assumed(result)),
         lines=(named_values({**_lengths(result), **layout, "weights": _formats(result)}),),
         alerts=unused_alert(result.count - model.mesh.ranks, result.count),
-        next=_others(result, alternatives),
+        next=_others(result, changes()),
         derivation=lambda: (latency_tree(result),),
         pictures=lambda: (roofline(result, with_parts=True),),
         details=(*notes[-1:], *result.measured_on) if result.fits else result.measured_on,
@@ -157,15 +155,13 @@ def _title(name: str) -> str:
     return {LAUNCHES: "between kernels"}.get(name, name)
 
 
-def _others(result: Latency, alternatives: Callable[[], Alternatives]) -> Table:
+def _others(result: Latency, changes: Iterable[Change]) -> Table:
     """Return a table of the settings with which the batch fits, or with which it is computed faster."""
-    least = LEAST_GAIN * result.tokens_per_s if result.fits else 0.0
-    found = [(line, one) for line, one in alternatives() if one.fits and one.tokens_per_s > least]
 
     def each(one: Latency) -> str:
         return three_digits(one.sequences_per_s if one.is_encoder else one.tokens_per_s / one.workload.batch)
 
-    return next_table(found[:MOST], {
+    return changes_table(changes, {
         "time: text": lambda one: duration(one.seconds),
         "sequences/s: text" if result.is_encoder else "tokens/s per user: text": each,
         "tokens/s in total: text": lambda one: three_digits(one.tokens_per_s),

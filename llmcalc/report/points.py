@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import spelled
 from ..core.printable import plural
 from ..core.setting import Setting
+from ..estimate.prices import usual_price
 from ..inputs.serving_settings import SERVE
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
 from .numbers import dollars, duration, three_digits
-from .serving_money import price_facts, usual_price
+from .serving_money import price_facts
 
 if TYPE_CHECKING:
     from ..search.space import Space

@@ -92,9 +92,13 @@ def _kernels(result: ServingResult) -> list[str]:
 
 
 def _answer(result: ServingResult) -> str:
-    """Return the answer in one line."""
-    if not result.all_run or not result.tpot_s:
-        return f"{'✓' if result.all_run else '✗'} {result.summary}"
+    """Return the answer in one line. Requests that wait for others are served too."""
+    if not result.fits:
+        return f"✗ {result.summary}"
+    if not result.all_run:
+        return f"✓ {speed_text(result)}: {result.summary[0].lower()}{result.summary[1:]}"
+    if not result.tpot_s:
+        return f"✓ {result.summary}"
     return f"✓ {duration(result.tpot_s)} per output token, {speed_text(result)}{price_text(result, result)}"
 
 
@@ -109,8 +113,9 @@ def _changes(result: ServingResult) -> Table:
 
 
 def _gain(result: ServingResult) -> list[str]:
-    """Return a note on a faster layout that may be no faster."""
-    if not result.faster or result.faster[1].tokens_per_s_gpu > DISTINCT_GAIN * result.tokens_per_s_gpu:
+    """Return a note on a layout with more tokens per second that may be no faster."""
+    gain = result.faster[1].tokens_per_s_gpu / result.tokens_per_s_gpu if result.faster else 1.0
+    if not result.faster or not 1 < gain <= DISTINCT_GAIN:
         return []
     return [f"the gain of {settings_text(result.faster[0])} is within the error of the estimates"]
 

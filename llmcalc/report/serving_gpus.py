@@ -11,13 +11,13 @@ from ..search.serving_gpus import ServingGpus
 from ..serving.memory import engine_title
 from .document import Document, Table, table_of
 from .heading import model_document, named_values
-from .numbers import dollars, duration, three_digits
+from .numbers import duration, ends_text, three_digits
 from .points import limit_texts, requests_text, sizes_text, times_text
 
 SHOWN = 12  # kinds of GPUs
 Spell = Callable[[Mapping[str, Any]], str]
 PRICES = (
-    "USD per million: input and output tokens together, at the lowest quote of a GPU-hour; TPOT, TTFT: time per output "
+    "USD per million: input and output tokens together, at the median quote of a GPU-hour; TPOT, TTFT: time per output "
     "token and to the first one"
 )
 
@@ -40,7 +40,10 @@ def serving_gpus_document(result: ServingGpus, spell: Spell | None = None) -> Do
         tables=(_table(result, listed),),
         listing=lambda: _table(result, result.gpus, is_whole=True),
         notes=_notes(result, len(listed)),
-        details=[f"{reason}: {', '.join(names)}" for reason, names in result.left_out.items()],
+        details=[
+            *(f"{_gpus(one)}: {one.price.source}" for one in listed if one.price),
+            *(f"{reason}: {', '.join(names)}" for reason, names in result.left_out.items()),
+        ],
     )
 
 
@@ -66,8 +69,8 @@ def _answer(result: ServingGpus) -> str:
     within = " within the limits" if result.limits else ""
     if one.usd_per_million is None:
         return f"✓ {_gpus(one)}{within}, whose price is unknown: {_times(one)}"
-    usual = f"${three_digits(one.usd_per_million)} per million input and output tokens"
-    return f"✓ Cheapest{within}: {_gpus(one)} at {usual} ({dollars(one.usd_per_million_range)}): {_times(one)}"
+    usual = f"${three_digits(one.usd_per_million)} per million tokens"
+    return f"✓ Cheapest{within}: {_gpus(one)}, {usual}, {three_digits(one.tokens_per_s)} tokens/s"
 
 
 def _action(result: ServingGpus, spell: Spell | None) -> str:
@@ -118,28 +121,26 @@ def _table(result: ServingGpus, listed: tuple[ServedGpus, ...], *, is_whole: boo
         ("TPOT: name", has_times, number("tpot_s", duration)),
         ("TTFT: name", has_times, number("ttft_s", duration)),
         ("tokens/s: digits", True, of_running(lambda one: round(one.tokens_per_s))),
-        ("USD per GPU-hour: text", has_prices, lambda one: _quote(one, is_whole=is_whole)),
+        ("USD per GPU-hour: text", has_prices, lambda one: _hour(one, is_whole=is_whole)),
         ("dated: name", is_whole and has_prices, lambda one: one.quote[1]),
     )  # fmt: skip
     cells = {name: cell for name, is_shown, cell in found if is_shown}
-    return table_of("closest first" if result.best is None else "cheapest first", listed, cells)
+    cheapest = "by the price of input and output tokens, cheapest first"
+    return table_of("closest first" if result.best is None else cheapest, listed, cells)
 
 
-def _quote(one: ServedGpus, *, is_whole: bool) -> str:
-    """Return the lowest quote of a GPU-hour, with its seller unless ``is_whole``."""
-    text = one.quote[0]
-    if one.price is None:
-        return "" if is_whole else text
-    low = f"{one.price.low:.2f}"
-    return low if is_whole else text if text.startswith((low, f"{one.price.low:g}")) else f"{low}: {text}"
+def _hour(one: ServedGpus, *, is_whole: bool) -> str:
+    """Return the median quote of a GPU-hour, with the range of the quotes unless ``is_whole``."""
+    if one.price is None or one.usd_per_hour is None:
+        return ""
+    span = f", of {ends_text(f'{one.price.low:.2f}', f'{one.price.high:.2f}')}"
+    return f"{one.usd_per_hour:.2f}{span if one.price.low < one.price.high and not is_whole else ''}"
 
 
 def _notes(result: ServingGpus, n_listed: int) -> tuple[str, ...]:
     left = [f"{len(names)} where {reason}" for reason, names in result.left_out.items()]
     n_kinds, best = len(result.gpus), result.best
     times = next(iter(best.processes.values()), 1) if best and list(best.commands) == ["serve"] else 1
-    priced = (one for one in result.gpus if one.price and not one.quote[1])
-    sources = [*filter(None, dict.fromkeys(one.result.accelerator.price_source for one in priced))]
     return (
         *([f"the command is started {times} times, each on other GPUs"] if times > 1 else []),
         *(f"{_gpus(one)}: {one.result.summary}" for one in result.gpus if not one.runs),
@@ -148,8 +149,6 @@ def _notes(result: ServingGpus, n_listed: int) -> tuple[str, ...]:
         *([spelled(f"more about the first: {{gpu={_spec(best)}}} in its place")] if best else []),
         *map(spelled, result.notes),
         PRICES,
-        *([f"source of quotes without a date: {'; '.join(sources)}"] if sources else []),
-        "the interval in parentheses has the highest quote and 80 % of measured times",
     )
 
 

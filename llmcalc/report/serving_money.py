@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..estimate.hardware import Accelerator
-from ..estimate.prices import Price, price_quotes
+from ..estimate.prices import Price, usual_price
 from ..serving.money import KINDS, Money
 from .document import Fact, Table, table_of
 from .numbers import dollars, ends_text, percent, three_digits
@@ -20,12 +20,6 @@ def price_clause(price: tuple[float, float] | None, lead: str = "", tokens: str 
     ', for $0.100 to $0.200 per million tokens'
     """
     return f", {lead}{dollars(price)} per million {tokens}" if price else ""
-
-
-def usual_price(card: Accelerator, price: Price) -> float:
-    """Return the price of a GPU-hour as it was given, or the median of its quotes."""
-    quotes = sorted(quote.usd for quote in price_quotes(card))
-    return price.low if price.low == price.high else quotes[(len(quotes) - 1) // 2]
 
 
 def usual_price_of(span: tuple[float, float], card: Accelerator, price: Price, width: float) -> float:

@@ -7,12 +7,13 @@ from typing import Any
 from ..core.record import record
 from ..estimate.cost import AS_GIVEN
 from ..estimate.hardware import Accelerator
-from ..estimate.prices import Price, price_quotes
+from ..estimate.prices import Price, median_quote, usual_price
 from ..serving.encoders import EncoderServing
 from ..serving.money import HOUR
 from ..serving.point import Point
 from ..serving.points import excess
 from ..serving.result import ServingResult
+from ..serving.running_changes import layout_of_all
 from .serving_search import ServingSearch
 
 Result = ServingResult | ServingSearch | EncoderServing
@@ -115,9 +116,14 @@ class ServedGpus:
         return self.used * MILLION / (self.served.requests_per_s * self.lengths[0]) / HOUR if self.served else 0.0
 
     @property
+    def usd_per_hour(self) -> float | None:
+        """US dollars per GPU-hour at the median quote, or as given, or None if unknown."""
+        return usual_price(self.result.accelerator, self.price) if self.price else None
+
+    @property
     def usd_per_million(self) -> float | None:
-        """US dollars per million tokens at the lowest quoted price, input and output together, or None if unknown."""
-        return self.gpu_hours_per_million * self.price.low if self.served and self.price else None
+        """US dollars per million tokens at the median quote, input and output together, or None if unknown."""
+        return self.gpu_hours_per_million * self.usd_per_hour if self.served and self.usd_per_hour else None
 
     @property
     def usd_per_million_range(self) -> tuple[float, float] | None:
@@ -126,13 +132,13 @@ class ServedGpus:
 
     @property
     def quote(self) -> tuple[str, str]:
-        """Lowest price as text, with its seller, and its date if it is known."""
+        """Median quote of a GPU-hour as text, with its seller, and its date if it is known."""
         if self.price is None:
             return "", ""
         if self.price.source == AS_GIVEN:
             return AS_GIVEN, ""
-        lowest = min(price_quotes(self.result.accelerator))
-        return lowest.text, lowest.dated
+        found = median_quote(self.result.accelerator)
+        return found.text, found.dated
 
     @property
     def rank(self) -> tuple[Any, ...]:
@@ -162,4 +168,5 @@ def served_gpus(card: Accelerator, count: int, result: Result) -> ServedGpus:
     if isinstance(result, ServingSearch):
         point = None if result.too_long else next(iter(result.layouts), None)
         return ServedGpus(card, count, result, point.used if point else count, point)
+    result = result if result.all_run else layout_of_all(result) or result
     return ServedGpus(card, count, result, result.point.used, result.point if result.all_run else None)

@@ -18,7 +18,7 @@ from ..inputs.gpus import Gpus
 from .start.models import model_kinds, stored_format
 from .start.predict import start
 from .start.start import LAYOUT
-from .start.usual_layout import start_on_usual_layout, starts
+from .start.usual_layout import start_on_usual_layout
 
 if TYPE_CHECKING:
     from ..importers.engine_commands import EngineCommand
@@ -123,15 +123,15 @@ class Deployment:
         is_open = not self.settings.keys() & set(LAYOUT) and self.gpus.count is not None
         return is_open and (splits_layers or self.command is None)
 
-    def start(self, is_enough: Callable[[Start], bool] = starts) -> Start:
+    def start(self) -> Start:
         """Return whether the engine starts, the memory of each GPU and the size of the KV cache.
 
-        If no layout is given, it is the first usual one on which this ``is_enough``.
+        If no layout is given, it is the first usual one on which the engine starts and holds its longest request.
 
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start_on_usual_layout(self, start, is_enough) if self.has_free_layout else start(self)
+        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
 
 
 def deployment(

@@ -88,7 +88,12 @@ def batch_latency(model: Source, gpu: str, asked: Mapping[str, Any], choose: Cho
     workload = batch.workload(architecture, given["batch"])
 
     def speed(mesh: Mesh) -> float:
-        tried = batch_steps(_steps(service, mesh, is_given=True), workload, batch.mode, batch.generated)
+        steps = _steps(service, mesh, is_given=True)
+        length = workload.context + workload.seq + max(batch.generated - 1, 0)
+        memory, sequences = _engine_memory(service, steps, length, workload.batch), -(-workload.batch // mesh.dp)
+        if memory and memory.pool and memory.pool.requests(length) < sequences:
+            return 0.0
+        tried = batch_steps(steps, workload, batch.mode, batch.generated)
         return 1 / float(sum(step.seconds * times for step, times in tried))
 
     mesh, count, layout = _layout(service, number, given, choose, speed)

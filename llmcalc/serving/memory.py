@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..kernels.cost import ACTIVATIONS
 from .request_times import weight_bytes
 from .start.pool import CachePool
 from .start.start import Start
-from .start.usual_layout import has_room, starts
+from .start.usual_layout import has_room
 from .step.step import StepModel
 
 if TYPE_CHECKING:
@@ -131,37 +131,34 @@ def batch_start(service: Service, steps: StepModel, length: int, batch: int) -> 
         return None
     weights = _weights(service.architecture, steps, service.formats["weights"])
     sizes = {"max_model_len": length * batch, "max_num_seqs": batch}  # the context is that of all sequences
-    return _longest_start(service, steps.mesh.ranks, weights, sizes=sizes)
+    return _longest_start(service, steps.mesh.ranks, weights, sizes)
 
 
-def usual_start(service: Service, is_enough: Callable[[Start], bool]) -> Start | None:
-    """Return how an engine starts for the longest request on the first usual layout on which this is enough, or None
-    if that is not known.
+def usual_start(service: Service) -> Start | None:
+    """Return how an engine starts for the longest request on the first usual layout on which it does, or None if that
+    is not known.
     """
-    return _longest_start(service, service.count, service.formats["weights"], is_enough)
+    return _longest_start(service, service.count, service.formats["weights"])
 
 
 def _longest_start(
     service: Service,
     count: int,
     weights: str | None,
-    is_enough: Callable[[Start], bool] = starts,
     sizes: Mapping[str, Any] = NOTHING,
 ) -> Start | None:
     """Return how an engine starts on ``count`` GPUs for the longest request or other ``sizes``, or None if unknown."""
     own = {"weights": weights, "cache": service.formats["cache"], "max_model_len": ceil(service.requests.longest)}
     own |= {**_beside_layout(service.given), **sizes}
     with suppress(InputError):  # no layout divides the model, a setting is invalid, or the version is not described
-        return _start(service.deployment, count, own, is_enough) if service.deployment else None
+        return _start(service.deployment, count, own) if service.deployment else None
     return None
 
 
-def _start(
-    deployment: Deployment, count: int, settings: Mapping[str, Any], is_enough: Callable[[Start], bool] = starts
-) -> Start:
+def _start(deployment: Deployment, count: int, settings: Mapping[str, Any]) -> Start:
     """Return how the engine starts on ``count`` GPUs with other settings."""
     own = {name: value for name, value in settings.items() if value is not None}
-    return deployment.on(changed(deployment.gpus, count=count), own).start(is_enough)
+    return deployment.on(changed(deployment.gpus, count=count), own).start()
 
 
 def _beside_layout(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from ..calc.memory.fit import largest_fitting
@@ -39,11 +39,21 @@ def running_changes(result: ServingResult) -> Iterator[Change]:
 
 
 def faster_layout(result: ServingResult) -> Change | None:
-    """Return the layout with divided experts or replicas that has more tokens per second than tensor-parallel ranks.
+    """Return a layout that is faster in one way than that of a result, or None if there is none.
 
-    Returns None if there is no such layout.
+    Where tensor-parallel ranks were not chosen because others have more tokens per second, these ranks may take less
+    time per output token. Otherwise, divided experts or replicas may have more tokens per second.
     """
     ranks, layouts = result.mesh.tp, list[Settings]()
+    if result.has_chosen_layout:
+        if result.gpus > result.accelerator.node:
+            return None
+        shortest = (result.tpot_s or 0.0) / FASTER
+        usual = advice(
+            lambda _: [[{"tp": result.gpus}]], partial(_wide, result),
+            lambda one: one.fits and (one.tpot_s or inf) < shortest,
+        )  # fmt: skip
+        return next(usual, None)
     if not result.all_run or result.point.used != ranks or ranks == 1:
         return None
     if _has_experts(result):
@@ -57,6 +67,19 @@ def faster_layout(result: ServingResult) -> Change | None:
 
     changes = advice(lambda _: [layouts], lambda change: Change(change, result.retry(change)), helps, choose=_fastest)
     return next(changes, None)
+
+
+def layout_of_all(result: ServingResult) -> ServingResult | None:
+    """Return the result on the same GPUs in pipeline stages on which all requests run, fewest stages first, or None."""
+    kinds = [_stages(result)] if result.fits and not result.service.has_layout else []
+    found = next(advice(lambda _: kinds, partial(_wide, result), lambda one: one.all_run), None)
+    return found and found.result
+
+
+def _stages(result: ServingResult) -> list[Settings]:
+    """Return the layouts of the same GPUs in pipeline stages, fewest first."""
+    ranks = result.point.used
+    return [{"tp": tp, "pp": ranks // tp} for tp in reversed(_powers(ranks // 2)) if ranks % tp == 0]
 
 
 def holds_all(change: Settings, result: ServingResult) -> bool:
@@ -73,8 +96,9 @@ def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[
         yield [{"max_num_seqs": ceil(result.load.concurrency)}]
         if any(holds_all(*change) for change in found):  # the memory is enough
             return
-    if _has_experts(result) and result.mesh.tp > 1:
-        yield [_divided(ranks)]
+    if result.mesh.tp > 1:
+        yield [_divided(ranks)] if _has_experts(result) else []
+        yield _stages(result)
     yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
     is_short = not result.fits and not any(holds_all(*change) for change in found)
     is_engine_given = {"engine", "calibration"} & result.service.asked.keys()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 import llmcalc
@@ -40,8 +40,8 @@ def test_twice_the_gpus_are_not_slower(
 ) -> None:
     own = {"isl": lengths[0], "osl": lengths[1], "concurrency": concurrency, "weights": weights}
     few, many = (serve(model, f"{card}:{n}", **own) for n in (count, 2 * count))
-    assert many.all_run >= few.all_run
-    if few.fits and few.all_run == many.all_run:
+    assert many.fits >= few.fits
+    if few.fits:
         assert many.time.requests_per_s * EQUAL >= few.time.requests_per_s
 
 
@@ -87,6 +87,42 @@ def test_tensor_parallelism_on_a_node_stays_the_default_within_the_error_of_the_
     assert (result.mesh.tp, result.has_chosen_layout) == (8, False)
     other = serve("llama3.3-70b", "h100:8", tp=4, dp=2, **own)
     assert result.tokens_per_s_gpu < other.tokens_per_s_gpu < DISTINCT_GAIN * result.tokens_per_s_gpu
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    model=st.sampled_from(MODELS), gpu=st.sampled_from(("h100:2", "h100:4", "h200:8", "a100-sxm-40gb:4", "l40s:8")),
+    isl=st.sampled_from((2000, 8000)), scale=st.sampled_from((0.5, 1.0, 1.2)),
+)  # fmt: skip
+@example("llama3.3-70b", "h100:4", 8000, 1.0)  # one more than run on tensor-parallel ranks
+@example("kimi-k2", "h200:8", 8000, 1.0)
+def test_one_request_more_is_not_slower(model: str, gpu: str, isl: int, scale: float) -> None:
+    tensor = serve(model, gpu, tp=int(gpu.partition(":")[2]), isl=isl, osl=500, concurrency=4096)
+    assume(tensor.fits)
+    number = max(int(scale * tensor.running), 1)
+    few, more = (serve(model, gpu, isl=isl, osl=500, concurrency=n) for n in (number, number + 1))
+    assert more.time.requests_per_s >= 0.98 * few.time.requests_per_s
+
+
+def test_a_layout_on_which_fewer_requests_run_is_offered_with_its_speed() -> None:
+    own: dict[str, Any] = {"isl": 8092, "osl": 100, "concurrency": 8}
+    result = serve("kimi-k2", "h200:8", **own)
+    document = serving_document(result)
+    assert (result.mesh.tp, result.mesh.pp, result.running) == (4, 2, 8)
+    assert any("usual tp 8, which runs 2 of 8 requests at once" in note for note in document.notes)
+    assert document.next is not None
+    ((option, requests, *_),) = document.next.rows
+    assert (option, requests) == ("tp=8", "2 of 8")
+    assert serve("kimi-k2", "h200:8", **own, tp=8).running == 2
+
+
+def test_a_layout_on_which_all_requests_run_is_offered_where_some_wait() -> None:
+    result = serve("llama3.3-70b", "h100:4", isl=8000, osl=500, concurrency=55)
+    document = serving_document(result)
+    assert (result.mesh.tp, result.running) == (4, 54)
+    assert document.title == "✓ 155 tokens/s per GPU: only 54 of 55 requests run at once; the others wait"
+    assert document.next is not None
+    assert ("tp=2 pp=2", "55 of 55") in [row[:2] for row in document.next.rows]
 
 
 def test_given_ranks_of_experts_are_kept() -> None:

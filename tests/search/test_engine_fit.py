@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.inputs.gpus import read_gpus
+from llmcalc.report.fit import fit_document
 from llmcalc.serving.deployment import deployment
 from llmcalc.serving.start.start import Start
 from llmcalc.serving.start.usual_layout import usual_layouts
@@ -200,3 +201,19 @@ def test_the_batch_that_is_offered_is_the_one_that_runs(model: str, gpu: str, se
     found = llmcalc.fit(model, gpu, seq=seq, batch=batch)
     (offered,) = (change for change in found.changes if change.settings.keys() == {"batch"})
     assert offered.settings["batch"] == offered.result.requests == found.requests
+
+
+def test_a_start_that_is_only_probable_offers_commands_that_start_for_sure() -> None:
+    fit = llmcalc.fit("llama3.3-70b", "a100-sxm-40gb:4")
+    assert fit.fits
+    assert fit.start is not None
+    assert fit.start.verdict == "probably starts"
+    document = fit_document(fit)
+    assert document.next is not None
+    (_, first, *_), *rows = document.next.rows
+    assert (first, {row[1] for row in rows}, len(rows)) == ("probably", {"surely"}, 2)
+    for command, _, requests in rows:
+        started: Any = llmcalc.serve(gpu="a100-sxm-40gb:4", command=command)
+        assert started.verdict == "starts"
+        assert int(started.to_dict()["requests"]) == int(requests)
+    assert llmcalc.fit("llama3.3-70b", "h100:4").surer_starts == ()

@@ -11,7 +11,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
-from llmcalc.estimate.prices import price_quotes
+from llmcalc.estimate.prices import median_quote, price_quotes
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.search.served_gpus import ServedGpus
 from llmcalc.search.serving_gpus import ServingGpus
@@ -39,14 +39,14 @@ def _whole() -> ServingGpus:
     return search()
 
 
-def price(result: Any, lowest: float) -> float:
+def price(result: Any, usd: float) -> float:
     """US dollars per million tokens at a price of a GPU-hour."""
     per_hour = float(result.time.requests_per_s) * (result.requests.mean("isl") + result.requests.mean("osl")) * 3600
-    return result.point.used * lowest / per_hour * 1e6
+    return result.point.used * usd / per_hour * 1e6
 
 
-def lowest_quote(one: ServedGpus) -> float:
-    return min(quote.usd for quote in price_quotes(accelerators()[one.accelerator.name]))
+def median(one: ServedGpus) -> float:
+    return median_quote(accelerators()[one.accelerator.name]).usd
 
 
 def test_every_price_is_that_of_serve_on_these_gpus_alone(whole: ServingGpus) -> None:
@@ -55,7 +55,7 @@ def test_every_price_is_that_of_serve_on_these_gpus_alone(whole: ServingGpus) ->
     for one in found.gpus[::4]:
         alone: Any = llmcalc.serve(MODEL, f"{one.accelerator.name}:{one.count}", **REQUESTS, concurrency=24)
         assert alone.all_run
-        assert one.usd_per_million == pytest.approx(price(alone, lowest_quote(one)), rel=1e-9)
+        assert one.usd_per_million == pytest.approx(price(alone, median(one)), rel=1e-9)
         assert (one.tpot_s, one.ttft_s) == (alone.tpot_s, alone.ttft_s)
         assert one.usd_per_million_range == pytest.approx(alone.usd_per_million, rel=1e-9)
 
@@ -69,7 +69,7 @@ def test_the_cheapest_gpus_and_the_cheapest_number_of_each_kind_are_first(whole:
     for count in (1, 2, 4, 8):
         alone: Any = llmcalc.serve(MODEL, f"l4:{count}", **REQUESTS, concurrency=24)
         if alone.all_run:
-            tried.append((price(alone, lowest_quote(kind)), count))
+            tried.append((price(alone, median(kind)), count))
     assert min(tried)[1] == kind.count > 1  # 24 requests do not run on one
 
 

@@ -16,6 +16,7 @@ from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
 from llmcalc.report.latency import roofline
+from llmcalc.search.latency_changes import latency_changes
 from llmcalc.search.space import DISTINCT_GAIN
 from llmcalc.serving.latency_times import Latency
 from llmcalc.serving.latency_tree import latency_tree
@@ -173,12 +174,19 @@ def test_only_settings_that_help_are_suggested(capsys: pytest.CaptureFixture[str
 
     assert suggested("deepseek-v3", "--gpu", "h200:8") == ["--weights awq-int4-g128", "--batch 8"]  # in FP8 already
     assert suggested("qwen3-8b", "--gpu", "m4-max-128gb") == ["--weights q8_0", "--batch 8"]
-    assert suggested("llama3-8b", "--gpu", "h100", "--batch", "2000") == ["--gpu h100-sxm:8"]
-    assert suggested("llama3-8b", "--gpu", "h100", "--batch", "255") == [
-        "--weights awq-int4-g128",
-        "--gpu h100-sxm:2",
-        "--batch 127",
-    ]
+
+
+def test_a_batch_that_does_not_fit_has_the_changes_of_fit() -> None:
+    for batch in (2000, 255):
+        asked: dict[str, Any] = {"gpu": "h100", "batch": batch}
+        result = latency(**asked)
+        found = [*latency_changes(result, asked, lambda change, asked=asked: latency(**{**asked, **change}))]
+        changes = llmcalc.fit("llama3-8b", "h100", batch=batch, seq=result.length).changes
+        assert len(found) == len(changes) == 3
+        for (own, one), (other, _) in zip(found, changes, strict=True):
+            assert (own.get("batch"), own.get("weights")) == (other.get("batch"), other.get("weights"))
+            assert own.get("gpu") == (f"h100-sxm:{other['count']}" if "count" in other else None)
+            assert one.fits
 
 
 def test_numbers_of_gpus_that_divide_the_model_are_suggested() -> None:
@@ -479,11 +487,12 @@ def test_the_default_layout_runs_all_sequences_and_is_the_fastest(gpu: str, batc
     found = latency("kimi-k2", gpu, **lengths)
     served: Any = llmcalc.serve("kimi-k2", gpu, isl=7692, osl=500, concurrency=batch)
     assert found.fits
-    assert served.all_run
     for sizes in ({"tp": 8}, {"tp": 8, "pp": 2}, {"tp": 8, "dp": 2}, {"tp": 4, "dp": 4, "ep": 16}):
         with suppress(llmcalc.LlmcalcError):
             given = latency("kimi-k2", gpu, **lengths, **sizes)
             assert not given.fits or found.seconds <= DISTINCT_GAIN * given.seconds
+            other: Any = llmcalc.serve("kimi-k2", gpu, isl=7692, osl=500, concurrency=batch, **sizes)
+            assert not other.fits or other.time.requests_per_s <= DISTINCT_GAIN * served.time.requests_per_s
 
 
 def test_experts_are_divided_if_many_sequences_pay_for_it() -> None:

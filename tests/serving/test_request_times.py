@@ -167,7 +167,8 @@ def test_the_answer_names_a_layout_that_holds_all_requests(
     assert again.all_run
     assert again.load.concurrency == change["concurrency"]
     document = serving_document(result)
-    assert document.title.startswith("✗")
+    assert document.title.startswith("✓" if result.fits else "✗")
+    assert document.title.endswith(result.summary[1:])
     assert document.next is not None
     text = next(
         row[0] for row in document.next.rows if row[1] == f"{change['concurrency']:,} of {change['concurrency']:,}"

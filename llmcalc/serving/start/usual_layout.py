@@ -59,7 +59,7 @@ def start_on_usual_layout(
             if is_enough(found):
                 return found
             started = started or found
-        reasons.append(found.reason)
+        reasons.append(found.reason or f"{layout_text(sizes)} holds fewer requests")
         if refused is None or (refused.refusals and not found.refusals and found.ranks == refused.ranks):
             refused = found
     if refused is None:
