@@ -15,8 +15,9 @@ from typing import NamedTuple
 import llmcalc
 from llmcalc.core.architecture import Architecture, Run
 from llmcalc.core.record import changed
+from llmcalc.inputs.extras import like_last_layer, prediction_of
 from llmcalc.serving.start.asked_drafts import LLAMA_CPP, state_copies
-from llmcalc.serving.start.draft_stacks import part_of, prediction_stack
+from llmcalc.serving.start.draft_stacks import part_of
 from llmcalc.serving.start.llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -157,5 +158,5 @@ def llama_cpp_buffers(log: Log) -> LlamaCppCache:
 
 def _with_prediction_layers(model: Architecture, number: int) -> Architecture:
     """Return a model with the layers for multi-token prediction that its file stores after the others."""
-    block = prediction_stack(model)[0].runs[-1].block
+    block = (prediction_of(model) or like_last_layer(model)).stack.runs[-1].block
     return part_of(model, changed(model.main, runs=(*model.main.runs, *((Run(block, number),) if number else ()))))

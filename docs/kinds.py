@@ -17,14 +17,15 @@ if (ROOT / "llmcalc").is_dir():
     sys.path.insert(0, str(ROOT))
 
 from llmcalc import layers  # noqa: E402
+from llmcalc.analysis.quantity import values  # noqa: E402
 from llmcalc.core.architecture import declare  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
 from llmcalc.core.functions import FUNCTIONS  # noqa: E402
 from llmcalc.data import table as data  # noqa: E402
-from llmcalc.estimate.scaling.law import LETTERS  # noqa: E402
+from llmcalc.estimate.scaling.law import COMPUTE, COUNTS, LETTERS, TOKENS  # noqa: E402
 from llmcalc.inputs.scaling_laws import laws  # noqa: E402
-from llmcalc.report.catalogues import FORMULAS  # noqa: E402
+from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED  # noqa: E402
 from llmcalc.report.published_figures import cite  # noqa: E402
 from llmcalc.schema.field_descriptions import field_descriptions, summary  # noqa: E402
 from llmcalc.schema.json_schema import parts_of  # noqa: E402
@@ -78,6 +79,12 @@ def axes() -> str:
     return table(["axis", "name", "meaning", "only in"], rows)
 
 
+def quantities() -> str:
+    """Render the definition of every value of a quantity."""
+    rows = [[f"`{value.name}`", value.unit, *value.definition] for value in values()]
+    return table(["name", "unit", "counts", "leaves out", "counted so by", "counted otherwise by"], rows)
+
+
 def functions() -> str:
     """Render the costs of elementwise functions."""
     rows = [[f"`{name}`", str(item.flops), item.meaning, item.saves] for name, item in FUNCTIONS.items()]
@@ -95,8 +102,24 @@ def scaling_laws() -> str:
     for one in laws().values():
         constants = ", ".join(f"{symbol} {value:.10g}" for symbol, value in one.constants.items())
         fitted = ", ".join(f"{LETTERS[name]} {_end(low)}–{_end(high)}" for name, (low, high) in one.range.items())
-        rows.append([f"`{one.name}`", f"`{one.form}`", one.counts, constants, fitted, cite(one.source), one.note])
-    return table(["law", "form", "N", "constants", "fitted on", "source", "note"], rows)
+        rows.append([f"`{one.name}`", f"`{one.form}`", constants, fitted, cite(one.source), one.note])
+    return table(["law", "form", "constants", "fitted on", "source", "note"], rows)
+
+
+def law_meanings() -> str:
+    """Render what the symbols of scaling laws mean, by key."""
+    groups = (("N", COUNTS), ("D", TOKENS), ("C", COMPUTE))
+    rows = [[symbol, f"`{key}`", text] for symbol, meanings in groups for key, text in meanings.items()]
+    return table(["symbol", "key", "meaning"], rows)
+
+
+def law_checks() -> str:
+    """Render what each scaling law counts, and which published figures it reproduces."""
+    rows = [
+        [f"`{one.name}`", one.counts, one.tokens, one.compute, LAW_CHECKED[one.checked], one.example, one.gap]
+        for one in laws().values()
+    ]
+    return table(["law", "N", "D", "C", "constants read in", "reproduces", "not reproduced"], rows)
 
 
 def utilisations() -> str:
@@ -141,7 +164,8 @@ def _share(value: float | None) -> str:
 
 
 TABLES = {
-    "axes": axes, "functions": functions, "forms": forms, "laws": scaling_laws, "utilisation": utilisations,
+    "quantities": quantities, "axes": axes, "functions": functions, "forms": forms, "laws": scaling_laws,
+    "law meanings": law_meanings, "law checks": law_checks, "utilisation": utilisations,
     "energy": energies,
 }  # fmt: skip
 

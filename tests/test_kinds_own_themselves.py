@@ -43,6 +43,7 @@ OTHERS = {
     "core/layer.py": {"ids", "sinusoids", "window"},
     "core/description/text_kind.py": {"conv"},
     "core/description/text_sizes.py": {"rope", "window"},
+    "core/description/text_tokens.py": {"conv", "rope"},
     "core/setting.py": {"causal", "prompt"},
     "core/traits.py": {"embedding", "head", "norm", "router"},
     "core/workload.py": {"attention", "causal", "frames"},

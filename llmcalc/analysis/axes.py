@@ -33,8 +33,9 @@ class Axis:
 Over = str | Mapping[str, Sequence[Any]] | Sequence[str | Axis]  # what varies
 
 
-def read_axis(text: str) -> Axis:
-    """Parse an axis such as ``seq=1k..1M:x2``, ``n_layers=24,32``, ``weights=bf16,nf4`` or ``tp=1..8:x2`` (k is 1024).
+def read_axis(text: str, scales: Mapping[str, int] = SCALES) -> Axis:
+    """Parse an axis such as ``seq=1k..1M:x2``, ``n_layers=24,32``, ``weights=bf16,nf4`` or ``tp=1..8:x2``. By default,
+    k is 1024.
 
     >>> read_axis("seq=1k..8k:x2"), read_axis("batch=1,8")
     (Axis(name='seq', values=(1024, 2048, 4096, 8192)), Axis(name='batch', values=(1, 8)))
@@ -44,7 +45,7 @@ def read_axis(text: str) -> Axis:
         raise InputError(
             f"invalid range {short_repr(text)}", parameter="over", hint="use a range such as seq=1k..1M:x2 or batch=1,8"
         )
-    numbers = _values(given.strip()) if equals else ()
+    numbers = _values(given.strip(), scales) if equals else ()
     texts = () if _RANGE.fullmatch(given.strip()) or "" in given.split(",") else tuple(map(str.strip, given.split(",")))
     name = name.strip() if "." in name else name.strip().replace("-", "_")
     axis = _axis(name, numbers or (_bounded(texts) if name not in AXES else ()))
@@ -72,9 +73,9 @@ def settings_of(name: str) -> list[Setting]:
     return [each for found in quantities() for each in found.settings if each.name == name]
 
 
-def _values(text: str) -> Sequence[int]:
+def _values(text: str, scales: Mapping[str, int]) -> Sequence[int]:
     if match := _RANGE.fullmatch(text):
-        first, last, step = (read_integer(match[place], SCALES) for place in (1, 2, 4))
+        first, last, step = (read_integer(match[place], scales) for place in (1, 2, 4))
         if first is None or last is None or step is None or (step < 2 if match[3] == "x" else step < 1) or first < 1:
             return ()
         if match[3] == "+":
@@ -84,7 +85,7 @@ def _values(text: str) -> Sequence[int]:
             found.append(first)
             first *= step
         return found
-    numbers = [read_integer(part.strip(), SCALES) for part in text.split(",")]
+    numbers = [read_integer(part.strip(), scales) for part in text.split(",")]
     return _bounded([number for number in numbers if number is not None] if None not in numbers else ())
 
 

@@ -16,17 +16,17 @@ from ..core.setting import CONTEXT, MODE
 from ..inputs.effects import EffectCheck
 from ..inputs.models import Source, read_model
 from ..inputs.settings import read_settings, split_settings
-from .quantity import Quantity, quantities
+from .quantity import Quantity, Value, quantities
 
 QUANTITIES = ("total", "active", "embedding", "non_embedding", "buffers")
 
 
 class Cost(NamedTuple):
-    """Table of values for one quantity, with a title and a unit."""
+    """Table of values for one quantity by name, such as ``flops.total``, with a title and a unit."""
 
     title: str
     unit: str
-    values: dict[str, int]
+    values: dict[str, float]
 
 
 @record
@@ -44,9 +44,12 @@ class Costs:
     @property
     def tables(self) -> list[Cost]:
         """Tables of the values that ``compare`` shows, one per quantity."""
-        own = (each for each in compared() if each.name in self.results)
-        shown = ((each, each.compared(self.results[each.name])) for each in own if each.compared)
-        return [Cost(title, each.unit, values) for each, (title, values) in shown if values]
+        known = ((each, self.results[each.name]) for each in compared() if each.name in self.results)
+        shown = ((each, result, each.compared(result)) for each, result in known if each.compared)
+        return [
+            Cost(title, each.parts[parts[0]], {Value(each, part).name: getattr(result, part) for part in parts})
+            for each, result, (title, parts) in shown if parts
+        ]  # fmt: skip
 
 
 @record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..calc.flops import flops
@@ -23,12 +23,14 @@ from ..inputs.scaling_laws import chosen
 from ..inputs.training_settings import BUDGETS, LAW_LENGTH, LAW_SEQ, PRICE, SCALE
 from ..training.budget import Budget, budget
 from ..training.machine import MACHINE, read_machine
+from .axes import check_points, read_axis
 
 AMOUNTS = ("tokens", "unique", "inference")
+MOST_SIZES = 1000  # of an iso-FLOP curve
 SETTINGS = (*BUDGETS, *SCALE, LAW_LENGTH, MACHINE, PRICE)
 
 
-def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any]) -> Plan:
+def find_plan(model: Source | None, laws: Sequence[str], given: Mapping[str, Any]) -> Plan:
     """Apply scaling laws to the query in ``given``, with settings that each have an effect."""
     spent = _budget(given["gpu"], given["price"], {each.name: given[each.name] for each in BUDGETS})
     compute = given["compute"] if spent is None else spent.flops.mid
@@ -49,11 +51,30 @@ def find_plan(model: Source | None, laws: Iterable[str], given: Mapping[str, Any
     elif parameters is None or isinstance(parameters, Mapping):
         counted = parameters
     else:
-        number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
-        counted = {name: number * per_active(name, conditions) for name in COUNTS}
+        counted = _of_every_law(parameters, conditions)
     query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
-    found_plan = plan(chosen(laws, conditions), query, conditions, architecture)
-    return changed(found_plan, budget=spent) if spent else found_plan
+    found_plan = plan(chosen(laws, conditions), query, conditions, architecture, covered=not laws)
+    curve = _curve(found_plan, given["over"]) if given["over"] is not None else ()
+    return changed(found_plan, budget=spent, curve=curve)
+
+
+def _of_every_law(parameters: float | str, conditions: Conditions) -> dict[str, float]:
+    """Return the same number of active parameters under each definition used by scaling laws."""
+    number = amounts.amount(parameters, "parameters", "70B") if isinstance(parameters, str) else float(parameters)
+    return {name: number * per_active(name, conditions) for name in COUNTS}
+
+
+def _curve(optimum: Plan, over: str) -> tuple[Plan, ...]:
+    """Return the plans of other sizes with the compute of an optimum, by the same laws."""
+    compute, axis = optimum.query.compute, read_axis(over, amounts.SCALES)
+    if axis.name not in ("params", "parameters"):
+        raise InputError(f"{axis.name} cannot be varied", parameter="over", hint="use sizes such as params=1B,2B,4B")
+    if compute is None or not optimum.query.free:
+        raise InputError("requires compute alone", parameter="over", hint="add {compute=1e21}, and omit other amounts")
+    check_points([axis], MOST_SIZES, f"at most {MOST_SIZES} sizes are computed")
+    laws, conditions = [point.law for point in optimum.points], optimum.setting
+    queries = (Query(compute, _of_every_law(size, conditions)) for size in axis.values)
+    return tuple(plan(laws, query, conditions) for query in queries)
 
 
 def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str, Any]) -> Budget | None:
@@ -84,12 +105,15 @@ def routed(model: Architecture) -> float | None:
 def counts(model: Architecture, seq: int = LAW_SEQ) -> dict[str, float]:
     """Return the model's parameter count under each definition used by scaling laws."""
     counted = params(model)
+    heads = [row for row in counted.distinct_rows if row.declaration.logits and not row.tensor.table]
+    untied = sum(row.size * row.copies for row in heads)
     return {
         "total": float(counted.active),
         "active": float(counted.active),
         "stored": float(counted.total),
-        "stored-non-embedding": float(counted.non_embedding),
-        "non-embedding": float(counted.active_non_embedding),
+        "stored-non-embedding": float(counted.non_embedding - untied),
+        "non-embedding": float(counted.active_non_embedding - untied),
+        "with-head": float(counted.active_non_embedding - untied + sum(row.size for row in heads)),
         "flops-per-token": non_embedding_flops(model, seq) / TRAIN,
     }
 

@@ -1,11 +1,15 @@
 """Quantities that llmcalc computes for an architecture, each defined in a module in ``quantities``.
 
->>> quantity("flops").unit, names()[:3]
-('FLOPs', ('active', 'communication', 'flops'))
+A quantity has one or more values, such as ``flops.total``. ``explain``, ``sweep``, ``compare`` and JSON results give
+them these names. The docstring of the module defines each value, as in ``quantities/params.py``.
+
+>>> quantity("flops").unit, value_of("flops").name, value_of("active").name
+('FLOPs', 'flops.total', 'params.active')
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from importlib import import_module
@@ -13,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
 from ..core.form import Form
-from ..core.record import changed, record
+from ..core.record import NamedTuple, changed, record
 from ..core.setting import AMOUNT, MODE, SIZE, Setting, known_choice
 from ..core.tree import Node
 from ..core.workload import Workload
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
-NO_PARTS: Mapping[str, str] = {}
+NOTHING: Mapping[str, Any] = {}  # shared default, never changed
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -43,15 +47,17 @@ class Quantity:
         unit: unit of the total.
         measure: function that computes a result from an architecture and settings. Results have a ``to_dict``
             method.
-        tree: function that returns the derivation of a result.
+        tree: function that returns the derivation of a result, which is that of the first value.
+        trees: functions that return the derivations of other values.
         evidence: class of evidence of each value of a result, by mode (``serving`` or ``training``), or for ``""`` if
             there is one mode. The first value is the total.
         settings: settings that affect the result.
         unexplained: names of settings that do not affect the derivation.
-        parts: unit of each result attribute that ``sweep`` evaluates.
+        parts: unit of each value, which is an attribute of the result. The first value is that of the quantity.
+        value: name of the value, if it is a part of another quantity.
         form: function that returns the closed form of a result attribute and a divisor, or None.
         target: function that returns the value targeted by ``design`` and limited by ``check``, or None.
-        compared: function that returns a title and the named values shown by ``compare``, or None.
+        compared: function that returns a title and the parts shown by ``compare``, or None.
         requires: names of settings without which ``compare`` leaves the quantity out.
         needs_ranks: whether the quantity is 0 on a single rank, so that ``design`` measures it with its ``tp``.
         results: classes of the results, which notebooks display as the report of this name does.
@@ -59,6 +65,7 @@ class Quantity:
             name, or None if each point is measured.
         most_points: largest number of measured points of a sweep, and why each point is measured.
         is_traceable: whether ``measure`` accepts symbols in place of the sizes, so that it can be compiled.
+        has_size_forms: whether the closed forms can be traced for sizes of the model.
         layout: function that returns the settings that ``design`` takes from the published size nearest to the target,
             because they are searched for, such as the ranks of a layout.
     """
@@ -71,17 +78,20 @@ class Quantity:
     evidence: Mapping[str, Mapping[str, str]]
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
-    parts: Mapping[str, str] = NO_PARTS
+    parts: Mapping[str, str] = NOTHING
+    value: str = ""
+    trees: Mapping[str, Callable[[Any], Node]] = NOTHING
     phrase: str = ""
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
-    compared: Callable[[Any], tuple[str, dict[str, int]]] | None = None
+    compared: Callable[[Any], tuple[str, tuple[str, ...]]] | None = None
     requires: tuple[str, ...] = ()
     needs_ranks: bool = False
     results: tuple[type, ...] = ()
     on_arrays: Callable[[Any], Callable[[str, Mapping[str, Any]], Any] | None] = lambda result: None
     most_points: tuple[int, str] = (20_000, "values such as traffic are computed point by point")
     is_traceable: bool = False
+    has_size_forms: bool = False
     layout: Callable[[Architecture, dict[str, Any]], dict[str, Any]] = lambda architecture, settings: {}
 
     @property
@@ -193,9 +203,102 @@ def quantities() -> tuple[Quantity, ...]:
     return tuple(map(quantity, names()))
 
 
-def swept() -> tuple[str, ...]:
-    """Return the names of all values that ``sweep`` evaluates, such as ``flops.total``."""
-    return tuple(f"{each.name}.{part}" for each in quantities() for part in each.parts)
+class Value(NamedTuple):
+    """A value of a quantity."""
+
+    quantity: Quantity
+    part: str
+
+    @property
+    def name(self) -> str:
+        """Name of the value, such as ``flops.total``."""
+        return f"{self.quantity.name}.{self.part}"
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value."""
+        return self.quantity.parts[self.part]
+
+    @property
+    def definition(self) -> Definition:
+        """Definition of the value."""
+        return definitions(self.quantity.name)[self.part]
+
+    def form(self, result: Any) -> tuple[Form, int]:
+        """Return the closed form of a value that has one, and a divisor."""
+        found = self.quantity.form(result, self.part)
+        assert found is not None, self.name
+        return found
+
+    def tree(self, result: Any) -> Node:
+        """Return the derivation of the value: its own, or a part of that of the quantity."""
+        if self.part == next(iter(self.quantity.parts)):
+            return self.quantity.tree(result)
+        if derive := self.quantity.trees.get(self.part):
+            return derive(result)
+        size = getattr(result, self.part)
+        for _, node in self.quantity.tree(result).walk():
+            if node.label == self.part and node.value == size:
+                return node
+        hint = f"use {self.quantity.name}.{next(iter(self.quantity.parts))}"
+        raise InputError(f"{self.name} has no derivation of its own", parameter="quantity", hint=hint)
+
+
+class Definition(NamedTuple):
+    """What a value counts and leaves out, the publications that count in the same way, and those that do not."""
+
+    counts: str
+    omits: str = ""
+    like: str = ""
+    unlike: str = ""
+
+    @property
+    def publications(self) -> str:
+        """Publications that count in the same way, and those that do not."""
+        named = (("as ", self.like), ("unlike ", self.unlike))
+        return "; ".join(f"{word}{text}" for word, text in named if text)
+
+
+@cache
+def definitions(name: str) -> dict[str, Definition]:
+    """Return the definition of each value of a quantity, from the docstring of its module.
+
+    >>> definitions("flops")["forward"].omits
+    'elementwise operations, scans and transforms'
+    """
+    found: dict[str, dict[str, str]] = {}
+    text = import_module(str(find_module("quantities", name))).__doc__ or ""
+    for part, texts in re.findall(r"^(\w+): (.*(?:\n    .*)*)", text, re.M):
+        counts, *others = re.split(r"\n    (?=\w+: )", texts)
+        found[part] = {"counts": counts, **dict(each.split(": ", 1) for each in others)}
+    return {
+        part: Definition(**{key: " ".join(text.split()) for key, text in own.items()}) for part, own in found.items()
+    }
+
+
+def values() -> tuple[Value, ...]:
+    """Return all values, sorted by the name of their quantity."""
+    return tuple(Value(each, part) for each in quantities() for part in each.parts)
+
+
+def value_names() -> tuple[str, ...]:
+    """Return the names of all values, such as ``flops.total``."""
+    return tuple(value.name for value in values())
+
+
+def value_of(name: str, parameter: str = "quantity") -> Value:
+    """Look up a value by its name, such as ``flops.matmul``, or by that of its quantity.
+
+    >>> value_of("flops.matmul").unit
+    'FLOPs'
+    """
+    given = quantity(name) if name in names() else None
+    known = (given.value or f"{name}.{next(iter(given.parts))}") if given else name
+    for value in values():
+        if value.name == known:
+            return value
+    hint = f"use one of {', '.join(value_names())}"
+    raise UnknownNameError("quantity", name, (*value_names(), *names()), parameter=parameter, hint=hint)
 
 
 def targets() -> dict[str, Quantity]:

@@ -15,12 +15,16 @@ def load(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
+    extras: Sequence[str] = (),
 ) -> Architecture:
     """Load an architecture from ``source``.
 
     >>> import llmcalc
     >>> llmcalc.load("gpt3", overrides=["n_layers=48"]).main.n_layers
     48
+    >>> model = llmcalc.load("deepseek-v3", extras=["mtp"])
+    >>> llmcalc.params(model).total - llmcalc.params("deepseek-v3").total
+    11610067968
 
     Args:
         source: one of: a preset's name or alias (``"gpt3"``, ``"bert-large"``); the name of a model with the
@@ -33,8 +37,9 @@ def load(
         allow_unknown: unknown config keys to ignore. Results carry a warning for each.
         strict: whether every unknown config key is an error. By default, only a key that may change a size is an
             error, and results carry a warning about keys that may change the computation.
+        extras: modules outside the totals that are counted with the model, such as ``mtp`` for multi-token prediction.
 
     Raises:
         InputError: the source cannot be read.
     """
-    return read_model(source, overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict)
+    return read_model(source, overrides=overrides, as_=as_, allow_unknown=allow_unknown, strict=strict, extras=extras)

@@ -27,6 +27,7 @@ def sweep(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
+    skip_invalid: bool = False,
     **settings: Unpack[QuantitySettings],
 ) -> Sweep:
     """Evaluate quantities on a grid of workload sizes, settings and model variables.
@@ -46,6 +47,7 @@ def sweep(
         as_: ``model_type`` to read a config as, as in ``load``.
         allow_unknown: unknown config keys to ignore, as in ``load``.
         strict: whether every unknown config key is an error, as in ``load``.
+        skip_invalid: whether to leave out points that are an error, with the reason, unless all points are.
         settings: parameters of ``flops`` and of ``memory``; ``training=True``
             evaluates the memory of a training step.
 
@@ -64,4 +66,4 @@ def sweep(
             return model
         return read_model(model, overrides=(*fixed, *changes), as_=as_, allow_unknown=allow_unknown, strict=strict)
 
-    return evaluate_grid(read, axes, names, settings)
+    return evaluate_grid(read, axes, names, settings, skip_invalid=skip_invalid)

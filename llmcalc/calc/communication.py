@@ -197,7 +197,7 @@ def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, trainin
     """
     if mesh.pp == 1:
         return
-    (stack,) = part.stacks
+    stack = part.stacks[0]
     names = symbols(stack, single_stack=True)
     n_streams = n_residual_streams(stack)
     streams: tuple[tuple[str, Extent], ...] = (("hs", n_streams),) if n_streams > 1 else ()

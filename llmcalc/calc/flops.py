@@ -175,6 +175,10 @@ class Flops(StepResult):
         """Return the same step with other query-key pairs counted (``causal`` or ``dense``)."""
         return _flops_of(self.architecture, changed(self.workload, attention=pairs))
 
+    def of_model(self, architecture: Architecture) -> Flops:
+        """Return the same step of another model."""
+        return _flops_of(architecture, self.workload)
+
     def recomputed(self, recompute: str) -> int:
         """Return the matmul FLOPs needed to recompute the attention core (``selective``) or all blocks (``full``)."""
         if recompute == "none":

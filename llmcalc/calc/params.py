@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ..core.amount import group_by, summed
-from ..core.architecture import Architecture, Extra, Stack, model_of
-from ..core.ledger import Row, active_elements, model_rows, rows
+from ..core.architecture import Architecture, Stack, model_of
+from ..core.ledger import Row, active_elements, model_rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.tree import Node, Place, product_texts, tree
@@ -132,15 +132,6 @@ class Params(NotebookDisplay):
         stored = (row for row in self.distinct_rows if not row.tensor.buffer and row.copies)
         return summed((_group(row), row.size * row.copies) for row in stored)
 
-    @cached_property
-    def extras(self) -> list[tuple[Extra, int]]:
-        """Modules excluded from ``total``, and the number of unshared parameters in each module."""
-        found = []
-        for extra in self.architecture.extras:
-            own = (row for row in rows((*self.architecture.stacks, extra.stack)) if row.entry.stack is extra.stack)
-            found.append((extra, _elements(row for row in own if not row.tensor.buffer)))
-        return found
-
     def tensors(self) -> list[tuple[str, tuple[int, ...]]]:
         """Return the names and shapes of all parameters as declared."""
         return [(logical_name(row, number), logical_shape(row)) for row, number in self.placed_rows()]
@@ -158,8 +149,7 @@ class Params(NotebookDisplay):
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         own = self.attributes("total", "active", "embedding", "non_embedding", "buffers", "by_layer", "by_component")
-        extras = [{"name": extra.name, "params": count, "reason": extra.reason} for extra, count in self.extras]
-        return {**own, "extras": extras, "evidence": self.evidence}
+        return {**own, "evidence": self.evidence}
 
 
 def params(architecture: Architecture) -> Params:

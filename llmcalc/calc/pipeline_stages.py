@@ -7,7 +7,7 @@ from itertools import groupby
 
 from ..core.architecture import Architecture, PipelineStage, Run, Stack
 from ..core.errors import InputError, SizeError
-from ..core.record import remembered
+from ..core.record import changed, remembered
 
 
 def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = False) -> Sequence[Architecture]:
@@ -24,11 +24,13 @@ def pipeline_stages(architecture: Architecture, stages: int, uneven: bool = Fals
 
 
 def _stages(architecture: Architecture, stages: int, uneven: bool) -> Iterator[PipelineStage]:
-    if len(architecture.stacks) > 1:
+    if not architecture.is_single_stack:
         raise InputError("pipeline parallelism is modelled only for architectures with one stack", parameter="pp")
-    first, sizes = 0, _stage_sizes(architecture.stacks[0], stages, uneven)
+    first, sizes = 0, _stage_sizes(architecture.main, stages, uneven)
     for stage, size in enumerate(sizes):
-        yield layer_range(architecture, first, first + size, is_last=stage == len(sizes) - 1)
+        is_last = stage == len(sizes) - 1
+        part = layer_range(architecture, first, first + size, is_last)
+        yield changed(part, stacks=(*part.stacks, *architecture.predictions)) if is_last else part
         first += size
 
 

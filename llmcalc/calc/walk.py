@@ -98,8 +98,10 @@ class Placed(NamedTuple):
         separate = self.declaration.mask.startswith("apart:")  # pairs across chunks are never computed
         masked = (self.conventions.attention == "causal" and self.declaration.mask) or separate
         own, found = (self.declaration, self.symbols, self.conventions.convention), list[tuple[str, Extent]]()
-        if masked and {"q", "k"} <= set(axes):
-            found, axes = [(PAIRS, visible_pairs(*own[:2]))], tuple(axis for axis in axes if axis not in ("q", "k"))
+        keys = next((axis for axis in axes if axis == "k" or axis in self.declaration.masks), "")
+        if masked and keys and "q" in axes:
+            found = [(PAIRS, visible_pairs(self.declaration.masks.get(keys, self.declaration.mask), self.symbols))]
+            axes = tuple(axis for axis in axes if axis not in ("q", keys))
         for axis in axes:
             found.append((axis, extent(axis, *own)))
         return found
@@ -199,9 +201,9 @@ def _extent(axis: str, declaration: Declaration, names: Mapping[str, Form], conv
     return found
 
 
-def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
-    """Return the number of (query, key) pairs that are visible under a layer's attention mask."""
-    kind, _, width = declaration.mask.partition(":")
+def visible_pairs(mask: str, names: Mapping[str, Form]) -> Form:
+    """Return the number of (query, key) pairs that are visible under an attention mask."""
+    kind, _, width = mask.partition(":")
     query, keys = names["q"], names["k"]
     if kind == "causal":
         return lift(pairs(query, keys))
@@ -217,4 +219,4 @@ def visible_pairs(declaration: Declaration, names: Mapping[str, Form]) -> Form:
     if kind == "local":  # tokens before and after; the token itself counts once
         back, _, ahead = width.partition(":")
         return lift(pairs(query, query, int(back))) + lift(pairs(query, query, int(ahead or back))) - query
-    raise UnsupportedError(f"unsupported mask {declaration.mask!r}")
+    raise UnsupportedError(f"unsupported mask {mask!r}")

@@ -14,7 +14,7 @@ SOURCES = {
     "quantities": ("analysis.quantity", "names"),
     "measured": ("analysis.evidence", "names"),
     "formats": ("inputs.number_formats", "format_names"),
-    "swept": ("analysis.quantity", "swept"),
+    "swept": ("analysis.quantity", "value_names"),
     "accelerators": ("inputs.gpus", "accelerators"),
     "gpus": ("inputs.gpus", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),

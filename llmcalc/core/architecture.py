@@ -24,7 +24,8 @@ from .record import NamedTuple, fields, record
 from .traits import glossary
 from .type_names import Any
 
-PREDICTION_LAYERS = "prediction_layers"  # key of ``Architecture.inputs``: layers for multi-token prediction
+PREDICTION = "prediction"  # role of a module for multi-token prediction
+PREDICTION_LAYERS = "prediction_layers"  # key of ``Architecture.inputs``: modules for multi-token prediction
 
 NO_INPUTS: dict[str, Any] = {}  # shared default, never modified
 
@@ -160,7 +161,8 @@ class Stack:
         runs: blocks in execution order.
         outputs: norms and heads after the blocks.
         role: ``decoder`` (the main text stack), ``auxiliary`` (reads the same tokens on behalf of the decoder),
-            ``encoder`` (the source of cross-attention) or ``tower`` (runs on image patches or audio frames).
+            ``encoder`` (the source of cross-attention), ``tower`` (runs on image patches or audio frames) or
+            ``prediction`` (predicts one more token from the stream of the stack before it).
         tokens: sequence length of a tower as an expression in ``a`` (audio frames) or ``p`` (image patches), such
             as ``ceil(a, 2)``. If empty, each patch is one token.
         patch: number of text tokens per patch, for a stack that runs on text patches.
@@ -226,11 +228,15 @@ class Stack:
 
 @record
 class Extra:
-    """A component excluded from the totals, such as a pre-training head or a multi-token prediction module."""
+    """A component excluded from the totals, such as a pre-training head or a multi-token prediction module.
+
+    ``count`` is the number of equal modules with separate weights.
+    """
 
     name: str
     stack: Stack
     reason: str
+    count: int = 1
 
 
 @record
@@ -323,6 +329,16 @@ class Architecture(NotebookDisplay):
     def main(self) -> Stack:
         """Main text stack (the decoder, or the first stack if there is no decoder)."""
         return next((stack for stack in self.stacks if stack.role == "decoder"), self.stacks[0])
+
+    @property
+    def predictions(self) -> tuple[Stack, ...]:
+        """Modules for multi-token prediction."""
+        return tuple(stack for stack in self.stacks if stack.role == PREDICTION)
+
+    @property
+    def is_single_stack(self) -> bool:
+        """Whether all layers outside the modules for multi-token prediction are in one stack."""
+        return len(self.stacks) == 1 + len(self.predictions)
 
     @property
     def is_encoder_decoder(self) -> bool:

@@ -73,6 +73,7 @@ class Declaration:
         axes: length of each axis, as an integer or an expression such as ``min(c, w - 1) + q``.
         as_torch: axis lengths that differ in transformers' eager code.
         mask: attention mask, such as ``causal``, ``window:4096`` or ``chunk:8192``, or empty.
+        masks: masks of axes of keys other than ``k``, by axis.
         tensors, lines, states: entries added by ``weights``, ``equations`` and ``state``.
         input: name of the input in the equations.
         padded: axis of the rows of the input after padding, or empty.
@@ -125,6 +126,7 @@ class Declaration:
         self.states: list[State] = []
         self.as_torch = dict(as_torch or {})
         self.mask = ""
+        self.masks: dict[str, str] = {}
         self.parts: list[tuple[str, Declaration]] = []
         self.links: dict[str, tuple[str, str]] = {}
         self.pieces: dict[str, tuple[str, ...]] = {}

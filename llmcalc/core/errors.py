@@ -22,7 +22,7 @@ from contextvars import ContextVar
 
 from .printable import LONGEST_MESSAGE, printable
 
-LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore")  # parameters that take several values
+LISTS = ("overrides", "allow_unknown", "only", "keep", "ignore", "extras")  # parameters that take several values
 
 
 def as_keyword(name: str, value: str) -> str:
@@ -153,6 +153,21 @@ def short_repr(value: object, limit: int = 60) -> str:
     except (ValueError, RecursionError):  # an int above the digit limit, or a recursive value
         return f"<{type(value).__name__}>"
     return text if len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
+
+
+def is_one_edit(name: str, known: str) -> bool:
+    """Return whether a name becomes a known name if one letter is added, removed, replaced or swapped with the next.
+
+    >>> [is_one_edit(name, "size") for name in ("sizee", "siz", "sige", "szie", "size", "sizing")]
+    [True, True, True, True, False, False]
+    """
+    if abs(len(name) - len(known)) > 1 or name == known:
+        return False
+    shorter = min(len(name), len(known))
+    start = next((at for at in range(shorter) if name[at] != known[at]), shorter)
+    left, right = name[start:], known[start:]
+    swapped = left[1::-1] + left[2:]
+    return left[1:] == right[1:] or left[1:] == right or left == right[1:] or swapped == right
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

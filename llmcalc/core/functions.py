@@ -74,7 +74,7 @@ FUNCTIONS: dict[str, Function] = {
     "abs": Function(1, "input", "absolute value"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
-    "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
+    "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide", statistics=2),
     "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
     "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "softmax, computed in fp32", "output32"),
     "rmsnorm": Function(
@@ -124,6 +124,7 @@ FUNCTIONS: dict[str, Function] = {
         "inputs hidden hidden hidden hidden32 hidden32",
         is_recurrence=True,
     ),
+    "cumulative_sum": Function(1 + 1, "inputs", "product with a decay, sum over the tokens so far", is_recurrence=True),
     "decayed_state": Function(1 + 2 + 2, "inputs", "decay, outer-product write, read; yang2023gla", is_recurrence=True),
     "matrix_wkv": Function(
         1 + 2 + 1 + 2,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .declaration import Declaration
 from .part import LARGEST_SIZE as LARGEST_SIZE
 from .part import Part
+from .part import is_integer as is_integer
 from .part import is_number as is_number
 from .traits import Traits
 from .type_names import TYPE_CHECKING, Any, ClassVar

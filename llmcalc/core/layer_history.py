@@ -37,7 +37,7 @@ def with_n_sums(stack: Stack) -> Stack:
     known: dict[tuple[int, int], tuple[Block, int]] = {}  # by block and number of sums, because many runs are equal
     for run in stack.runs:
         closing = any(layer.ends_group() for _, layer in run.block.layers())
-        for _ in range(run.count if closing else 1):
+        for _ in range(int(run.count) if closing else 1):
             key = id(run.block), closed
             if key not in known:
                 parts = tuple(change_sublayer(part, count) for part in run.block.sublayers)

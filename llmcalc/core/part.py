@@ -126,7 +126,7 @@ def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
         return lambda value: type(value) in kind.PARTS[name]
     if base == "int":
         least = 0 if name in kind.ZERO_ALLOWED else 1
-        return lambda value: type(value) is int and least <= value <= LARGEST_SIZE
+        return lambda value: is_integer(value) and least <= value <= LARGEST_SIZE
     if base == "str":
         choices = kind.CHOICES.get(name)
         return lambda value: isinstance(value, str) and (not choices or value in choices)
@@ -135,9 +135,14 @@ def _test(kind: type[Part], name: str, base: str) -> Callable[[object], bool]:
     return is_number if base == "float" else lambda value: True
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether a value is an integer, which may be traced, and not True or False."""
+    return isinstance(value, int) and type(value) is not bool
+
+
 def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a finite number."""
-    return abs(value) <= LARGEST_SIZE if type(value) is int else type(value) is float and abs(value) < float("inf")
+    return abs(value) <= LARGEST_SIZE if is_integer(value) else type(value) is float and abs(value) < float("inf")
 
 
 def _part_at(owner: Part, name: str, value: object, usual: object) -> Part | None:

@@ -158,6 +158,18 @@ def read_integer(text: str, scales: Mapping[str, int] | None = None) -> int | No
     return None if rest else number
 
 
+def scale_number(digits: str, scale: int, parameter: str) -> int:
+    """Return the integer closest to a number of units, such as ``1.5`` GiB.
+
+    >>> scale_number("1.5", 2**30, "reserve")
+    1610612736
+    """
+    number = float(digits) * scale
+    if number > LARGEST:
+        raise SizeError("number is out of range", parameter=parameter, hint=f"use a number below {LARGEST:g}")
+    return round(number)
+
+
 @overload
 def read_length(value: int | str, parameter: str) -> int: ...
 @overload
@@ -234,5 +246,9 @@ CONVENTION = Setting(
 )
 PATCHES = Setting("patches", int, 0, least=0, help="Number of image patches per sequence (vision-language models).")
 FRAMES = Setting("frames", int, 0, least=0, help="Number of audio frames per sequence (100 per second; speech models).")
+EXTRAS = Setting(
+    "extras", TEXTS, (), option="with", metavar="EXTRA",
+    help="Also count an extra of the model, such as mtp (multi-token prediction). Repeatable.",
+)  # fmt: skip
 SIZES = (BATCH, SEQ, TARGET_SEQ, EXTEND)
 WORKLOAD = (*SIZES, MODE, CONTEXT, SOURCE, PAIRS, LOGITS, CONVENTION, PATCHES, FRAMES)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ..core.errors import UnknownNameError
 from ..data import tables
-from ..estimate.scaling.law import EXPERT_FORMS, Conditions, Law, read_law
+from ..estimate.scaling.law import Conditions, Law, read_law
 from .defaults import ALL
 
 USUAL_LAWS = (
@@ -38,11 +38,9 @@ def law(name: str, parameter: str = "") -> Law:
 
 
 def chosen(names: Iterable[str], conditions: Conditions) -> list[Law]:
-    """Look up laws by name. If no names are given, return the default laws for dense or mixture-of-experts models."""
+    """Look up laws by name. If no names are given, return the usual laws, some of which may not apply."""
     asked = list(names)
     if asked == [ALL]:
-        return [one for one in laws().values() if conditions.experts or one.form not in EXPERT_FORMS]
-    if asked or not conditions.experts:
-        return [law(name, "laws") for name in asked or USUAL_LAWS]
-    usual = [law(name) for name in EXPERT_LAWS]
-    return [one for one in usual if not one.uncovered(conditions)] or usual
+        return list(laws().values())
+    usual = EXPERT_LAWS if conditions.experts else (*USUAL_LAWS, *EXPERT_LAWS)
+    return [law(name, "laws") for name in asked or usual]

@@ -130,7 +130,7 @@ class Kda(ChunkedRecurrence):
     def declare(self) -> Declaration:
         """Declare the input projections, convolutions, chunked delta rule, gated norm and output projection."""
         declaration = _declaration(self, {"vh": self.n_heads, "dk": self.d_head, "dv": self.d_head}, "vh")
-        copied = sum(row + row**2 for row in range(1, self.chunk))  # each row and the block above
+        copied = sum(row + row**2 for row in range(1, int(self.chunk)))  # each row and the block above
         declaration.axes |= {"y": "ceil(q, Z)", "zr": copied}
         for name, width in (("q", "dk"), ("k", "dk"), ("v", "dv")):
             declaration.weights(f"w{name}[d | vh {width}]", f"conv_{name}[vh {width}; K]")

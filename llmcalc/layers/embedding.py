@@ -154,6 +154,6 @@ class Embedding(Layer):
         if self.normed:
             declaration.weights("norm[d]", table=self.table)
             declaration.equations("y[b q d] = rmsnorm(y, norm)")
-        for _ in range((self.codebooks or 1) + (self.ids or TOKEN_IDS).n_lookups() - 2):
+        for _ in range(int((self.codebooks or 1) + (self.ids or TOKEN_IDS).n_lookups() - 2)):
             declaration.equations("z[b q d] = gather(w, ids)", "y[b q d] = add(y, z)")
         return declaration.only_stored() if self.unused else declaration

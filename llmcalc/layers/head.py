@@ -137,7 +137,7 @@ class Head(Layer):
         if self.buffer_bias:
             declaration.weights("buffer_b[V]", buffer=True)
             declaration.equations(f"logits[b o {rows}] = add(logits, buffer_b)")
-        for number in range(self.unused_biases):
+        for number in range(int(self.unused_biases)):
             declaration.weights(f"unused_b{number}[V]", unused=True)
         if scale:
             declaration.weights(*scale.tensors())

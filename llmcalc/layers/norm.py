@@ -29,6 +29,8 @@ class Norm(Layer):
         unit_offset: whether the weight is stored as ``w - 1`` (Gemma).
         activation: elementwise function applied to the output.
         weighted_first: whether the weight is applied before instead of after the norm (Muse Spark).
+        concat_previous: whether the layer normalises the stream of the previous stack and concatenates it to its input
+            (multi-token prediction).
     """
 
     d_model: int
@@ -44,13 +46,14 @@ class Norm(Layer):
     unused: bool = False
     weighted_first: bool = False
     activation: str = "identity"
+    concat_previous: bool = False
 
     PARALLEL: ClassVar[Parallel] = Parallel(whole="rank out")
     NUMBER_CLASS: ClassVar[str] = NORM
     HAS_NORM: ClassVar[bool] = True
     IN_ANY_BLOCK: ClassVar[bool] = False
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens", "its_w": "another norm's scale"}
-    EXTERNAL_TENSORS |= {"its_b": "another norm's bias"}
+    EXTERNAL_TENSORS |= {"its_b": "another norm's bias", "previous": "the stream of the previous stack"}
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "function": ("rmsnorm", "layernorm", "l2norm"),
         "activation": ("identity", "relu", "gelu", "gelu_tanh", "silu"),
@@ -64,6 +67,8 @@ class Norm(Layer):
             raise self.size_error("activation", "cannot be combined with gate_rank, n_global or weighted_first")
         if self.weighted_first and (not self.scale or self.bias or self.weights_of or n_global or self.gate_rank):
             raise self.size_error("weighted_first", "requires scale; omit bias, weights_of, n_global and gate_rank")
+        if self.concat_previous and (self.weighted_first or self.sequence or self.merge > 1):
+            raise self.size_error("concat_previous", "cannot be combined with weighted_first, sequence or merge")
 
     def declare(self) -> Declaration:
         """Declare an optional weight and bias ``[d_model]`` and an optional gate."""
@@ -78,7 +83,8 @@ class Norm(Layer):
             declaration.equations("v[b q d] = mul(x, w)", f"y[b q d] = {self.function}(v)")
             return declaration
         own = [f"its_{name}" if self.weights_of else name for name in weights]
-        declaration.equations(f"y[b q d] = {self.function}({', '.join(['x', *own])})")
+        source = "previous" if self.concat_previous else "x"
+        declaration.equations(f"y[b q d] = {self.function}({', '.join([source, *own])})")
         if self.activation != "identity":
             declaration.equations(f"y[b q d] = {self.activation}(y)")
         if self.sequence and self.sequence.n_global:
@@ -91,4 +97,8 @@ class Norm(Layer):
             declaration.equations("m[b q rank] = y[b q d] gate_in[d rank]", "m[b q rank] = silu(m)")
             declaration.equations("gate[b q out] = m[b q rank] gate_out[rank out]", "gate[b q out] = sigmoid(gate)")
             declaration.equations("y[b q d] = mul(y, gate)")
+        if self.concat_previous:
+            declaration.axes["in"] = 2 * self.d_model
+            declaration.elsewhere = ("previous",)
+            declaration.equations("yc[b q in] = copy(x, y)")
         return declaration

@@ -1,4 +1,12 @@
-"""Bytes that the ranks of a mesh exchange in a step."""
+"""Bytes that the ranks of a mesh exchange in a step.
+
+sent: bytes that one rank sends with ring algorithms
+    omits: recomputation, and the latency of messages
+    like: narayanan2021 (Section 3.2)
+volume: full size of the tensor of each collective
+    omits: the factor of the ring algorithm, such as 2(n - 1)/n of an all-reduce
+    like: korthikanti2022 (Section 4.2.2)
+"""
 
 from __future__ import annotations
 
@@ -31,10 +39,9 @@ def measure(architecture: Architecture, settings: dict[str, Any]) -> Communicati
     return communication(architecture, workload, mesh, bits, gradients)
 
 
-def _compared(result: Communication) -> tuple[str, dict[str, int]]:
-    """Return the bytes sent, or nothing for a single rank."""
-    sent = {"communication": result.sent} if result.mesh.ranks > 1 else {}
-    return f"bytes that a rank sends in a {STEPS[result.workload.mode]}", sent
+def _compared(result: Communication) -> tuple[str, tuple[str, ...]]:
+    """Return the bytes sent, or no value for a single rank."""
+    return f"bytes that a rank sends in a {STEPS[result.workload.mode]}", ("sent",) * (result.mesh.ranks > 1)
 
 
 QUANTITY = Quantity(

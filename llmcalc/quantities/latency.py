@@ -1,4 +1,13 @@
-"""Time of a forward pass or a decode step on GPUs."""
+"""Time of a forward pass or a decode step on GPUs.
+
+seconds: estimated time of one step, or of a prefill
+    omits: queueing, tokenisation and the network
+    unlike: publications that divide bytes by bandwidth or FLOPs by the peak alone
+low: lower end of the interval in which 8 of 10 measured times lie
+high: upper end of that interval
+tokens_per_s: tokens of the step per second, over all sequences and GPUs
+    omits: queueing
+"""
 
 from __future__ import annotations
 
@@ -49,11 +58,9 @@ def _tree(result: Latency) -> Node:
     return latency_tree(result)
 
 
-def _compared(result: Latency) -> tuple[str, dict[str, int]]:
-    ends = {"latency": result.seconds, "low": result.low, "high": result.high}
+def _compared(result: Latency) -> tuple[str, tuple[str, ...]]:
     step = STEPS["decode" if result.mode == DECODE else "forward"]
-    times = {name: round(seconds * 1e9) for name, seconds in ends.items()}
-    return f"time of a {step} on {result.count} × {result.accelerator.title}", times
+    return f"time of a {step} on {result.count} × {result.accelerator.title}", ("seconds", "low", "high")
 
 
 QUANTITY = Quantity(

@@ -1,4 +1,24 @@
-"""Memory required for serving or a training step."""
+"""Memory of serving or of a training step on the rank that needs the most.
+
+peak: the largest sum of all tensors at one time
+    omits: CUDA context, fragmentation, communication buffers and an engine's reserve
+    unlike: rajbhandari2019 (16 bytes per parameter, without gathered tensors and activations)
+weights: weights in their number formats, with scales and zero points
+    omits: tensors that ZeRO gathers
+    like: rajbhandari2019 (2 bytes per parameter in bf16)
+gradients: gradients of trained weights; 0 in serving
+    omits: unsharded gradients of a block during its backward pass
+    like: rajbhandari2019
+optimizer: optimizer states and master weights; 0 in serving
+    omits: temporaries of the optimizer step
+    like: rajbhandari2019 (12 bytes per parameter for Adam in mixed precision)
+activations: saved tensors at the peak of training, or transient tensors of the largest serving step
+    omits: scores that fused attention never stores
+    unlike: korthikanti2022 (34 bytes per token and width of a block, with dropout masks)
+state: KV cache, latents and recurrent states; 0 in training
+    omits: recomputed values, and unused blocks of a paged cache
+    like: shazeer2019
+"""
 
 from __future__ import annotations
 
@@ -16,8 +36,8 @@ from ..inputs.settings import MEMORY, split_settings
 from .state import state_form
 
 UNIT = "bytes"
-SERVING = {"weights": "weights", "state": "state", "transient": "activations", "memory": "peak"}
-TRAINING = {name: name for name in ("weights", "gradients", "optimizer", "activations", "peak")}
+SERVING = ("weights", "state", "activations", "peak")
+TRAINING = ("weights", "gradients", "optimizer", "activations", "peak")
 
 
 def _measure(architecture: Architecture, settings: dict[str, Any]) -> InferenceMemory | ParallelMemory:
@@ -31,9 +51,9 @@ def _form(result: InferenceMemory | ParallelMemory, part: str) -> tuple[Form, in
     return state_form(result.state_size, "bytes") if is_state else None
 
 
-def _compared(result: InferenceMemory | ParallelMemory) -> tuple[str, dict[str, int]]:
-    title, parts = ("serving", SERVING) if isinstance(result, InferenceMemory) else ("a training step", TRAINING)
-    return f"memory of {title}", {name: getattr(result, part) for name, part in parts.items()}
+def _compared(result: InferenceMemory | ParallelMemory) -> tuple[str, tuple[str, ...]]:
+    is_serving = isinstance(result, InferenceMemory)
+    return ("memory of serving", SERVING) if is_serving else ("memory of a training step", TRAINING)
 
 
 QUANTITY = Quantity(

@@ -1,4 +1,12 @@
-"""Size of the KV cache and other state."""
+"""Size of the KV cache and other state.
+
+elements: keys and values, latents and recurrent states that persist between decode steps
+    omits: recomputed values
+    like: shazeer2019
+bytes: the elements in their number formats; recurrent states are in fp32
+    omits: engines' metadata and unused blocks
+    unlike: publications that count every state in 2 bytes
+"""
 
 from __future__ import annotations
 
@@ -45,6 +53,7 @@ QUANTITY = Quantity(
     parts={"elements": "elements", "bytes": "bytes"},
     form=state_form,
     target=lambda result: result.bytes,
+    has_size_forms=True,
     results=(StateSize,),
     evidence={"": StateSize.EVIDENCE},
 )  # fmt: skip

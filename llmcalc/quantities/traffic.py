@@ -1,4 +1,13 @@
-"""Bytes that a step reads and writes."""
+"""Bytes that a step reads and writes.
+
+total: bytes that the kernels of a step read and write, each tensor in its number format
+    omits: traffic inside a kernel, and cache hits between kernels
+    unlike: publications that count weights and KV cache alone
+read: bytes that kernels read
+    omits: tensors inside a fused kernel
+written: bytes that kernels write
+    omits: tensors inside a fused kernel
+"""
 
 from __future__ import annotations
 
@@ -50,9 +59,8 @@ def step_traffic(
     return traffic(architecture, workload, formats, kernels=kernels, dtype=dtype, cache=stored)
 
 
-def _compared(result: Traffic) -> tuple[str, dict[str, int]]:
-    title = f"bytes moved by a {STEPS[result.workload.mode]}"
-    return title, {"traffic": result.total, "read": result.read, "written": result.written}
+def _compared(result: Traffic) -> tuple[str, tuple[str, ...]]:
+    return f"bytes moved by a {STEPS[result.workload.mode]}", ("total", "read", "written")
 
 
 QUANTITY = Quantity(

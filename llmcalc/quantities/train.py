@@ -1,4 +1,9 @@
-"""FLOPs of a training run."""
+"""FLOPs of a training run.
+
+compute: contractions and convolutions of all steps, forward and backward
+    omits: elementwise operations and recomputation
+    unlike: kaplan2020 and brown2020 (6 per parameter and token)
+"""
 
 from __future__ import annotations
 

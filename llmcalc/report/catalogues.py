@@ -8,7 +8,7 @@ from typing import Any
 from ..calc.memory.number_formats import Format
 from ..engines.hardware import engine_titles
 from ..estimate.hardware import Accelerator
-from ..estimate.scaling.law import COUNTS, QUANTITIES, Law
+from ..estimate.scaling.law import COMPUTE, COUNTS, QUANTITIES, TOKENS, Law
 from .document import Document, Fact, Table, columns, table_of
 from .json_envelope import envelope
 from .numbers import BYTES, about
@@ -137,12 +137,13 @@ def laws_document(found: Mapping[str, Law]) -> Document:
     """Build a report that lists all scaling laws."""
     listed = table_of("", found.values(), {
         "law: name": "name", "title": "title", "form: name 1": "form", "N: name": "counts",
+        "C: name 2": "compute",
         "verified in: name": lambda one: LAW_CHECKED[one.checked],
     })  # fmt: skip
     return Document(
         f"{len(found)} scaling laws",
         lambda: envelope("laws list", {}, {"laws": [one.to_dict() for one in found.values()], **FITTED}),
-        subtitle=("N: parameters that the law counts; verified in: where the constants were compared",),
+        subtitle=("N, C: parameters and FLOPs that the law counts; verified in: where the constants were compared",),
         tables=(listed,),
     )
 
@@ -154,13 +155,19 @@ def law_document(one: Law) -> Document:
     ends = [
         (QUANTITIES[name], *("" if end is None else about(end, "") for end in ends)) for name, ends in one.range.items()
     ]
+    defined = ("N", one.counts, COUNTS), ("D", one.tokens, TOKENS), ("C", one.compute, COMPUTE)
     unit = "" if one.unit == 1 else f"C in units of {one.unit:.4g} FLOPs"
     return Document(
         f"{one.title} ({one.name})",
         lambda: envelope("laws show", {"name": one.name}, {**one.to_dict(), "formula": FORMULAS[one.form], **FITTED}),
         subtitle=(FORMULAS[one.form], EXPERTS if "e_start" in one.constants else "", unit),
         warnings=(LAW_DOUBTS[one.checked],),
-        facts=(Fact("form", one.form), Fact("N", one.counts, "", COUNTS[one.counts])),
+        facts=(
+            Fact("form", one.form),
+            *(Fact(symbol, key, "", meanings[key]) for symbol, key, meanings in defined),
+            Fact("reproduces", one.example),
+            Fact("not reproduced", one.gap),
+        ),
         tables=(
             Table("constants", columns("symbol: name", "value: number", "uncertainty"), constants),
             Table("fitted on", columns("quantity: name", "from: name", "to: name"), ends),

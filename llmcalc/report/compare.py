@@ -24,8 +24,10 @@ from .heading import (
     workload_line,
 )
 from .json_envelope import envelope
-from .numbers import BYTES, NANOSECONDS, duration, readable
+from .numbers import BYTES, duration, readable
 from .params import CONVENTIONS, UNIT
+
+SECONDS = "s"
 
 
 def compare_document(comparison: Comparison) -> Document:
@@ -79,10 +81,10 @@ def _costs(costs: Sequence[Costs], names: Sequence[str]) -> list[Table]:
         for quantity in first.values:
             values = [cost.tables[place].values[quantity] for cost in costs]
             for number, (name, value) in enumerate(zip(names, values, strict=True)):
-                shown = duration(value / 1e9) if first.unit == NANOSECONDS else value
+                shown = duration(value) if first.unit == SECONDS else value
                 rows.append((quantity, name, shown, value / values[0] if number and values[0] else None))
-        kind = {BYTES: BYTES, NANOSECONDS: "text"}.get(first.unit, "count")
-        unit = "time" if first.unit == NANOSECONDS else first.unit
+        kind = {BYTES: BYTES, SECONDS: "text"}.get(first.unit, "count")
+        unit = "time" if first.unit == SECONDS else first.unit
         heads = columns(f"{unit}: group", "model: name", f"value: {kind}", "ratio: ratio")
         tables.append(Table(first.title, heads, rows))
     return tables

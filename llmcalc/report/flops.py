@@ -9,8 +9,9 @@ from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import training_flops_per_token
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
-from ..core.errors import InputError, UnsupportedError
+from ..core.errors import InputError, UnsupportedError, spelled
 from ..core.ledger import declarations
+from ..inputs.extras import MTP, prediction_of, with_extras
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
 from .numbers import BYTES, exact
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 UNIT = "FLOPs"
 BREAKDOWNS = ("component", "layer")
 FORWARD_RULE, TRAIN_RULE = 2, 6  # FLOPs per token and parameter [kaplan2020, Section 2.1]
+HALF_OF, HALF_REASON = "half of ", "a token passes through one of both stacks"  # of encoder-decoders
 CONVENTIONS = {
     "mac": "one multiply-accumulate is 2 FLOPs",
     "matmul": "contractions and convolutions: exact",
@@ -43,7 +45,11 @@ def flops_document(result: Flops, by: str = "component", recompute: str = "none"
         facts=tuple(_facts(result, moved, counted, recompute)),
         tables=(breakdown(result), convention_table(result)),
         derivation=derivation("flops", result),
-        notes=(formula_note("matmul of the forward pass", result.matmul_form), *_bound(result)),
+        notes=(
+            *uncounted_prediction(result),
+            formula_note("matmul of the forward pass", result.matmul_form),
+            *_bound(result),
+        ),
     )
 
 
@@ -71,6 +77,16 @@ def _bound(result: Flops) -> Iterator[str]:
     if result.even_matmul != result.matmul:
         even = exact(result.even_matmul)
         yield f"matmul is an upper bound, because some experts compute nothing; uniform routing gives {even}"
+
+
+def uncounted_prediction(result: Flops) -> Iterator[str]:
+    """Yield a note about training without the model's modules for multi-token prediction, and what they add."""
+    extra = prediction_of(result.architecture)
+    if extra and result.workload.mode == "train":
+        added = result.of_model(with_extras(result.architecture, [MTP])).matmul / result.matmul - 1
+        several = f" ({extra.count} modules)" if extra.count > 1 else ""
+        text = f"multi-token prediction{several} is not counted; {{extras={MTP}}} adds {100 * added:.1f} % to the FLOPs"
+        yield spelled(text)
 
 
 def rule_of_thumb(result: Flops, counted: Params) -> int:
@@ -124,7 +140,11 @@ def _facts(result: Flops, moved: Traffic | None, counted: Params, recompute: str
     yield Fact("per sequence", _share(result.total, result.workload.batch), UNIT)
     yield Fact("per token", _share(result.total, result.tokens), UNIT)
     against = f"; total is {result.total / rule:.4g}× this value" if rule else ""
-    yield Fact("6·N·D" if train else "2·N·D", rule, UNIT, f"N excludes embeddings{against}")
+    name = "6·N·D" if train else "2·N·D"
+    yield Fact(name, rule, UNIT, f"N excludes embeddings{against}")
+    if result.architecture.is_encoder_decoder and rule:
+        against = f"{HALF_REASON}; total is {2 * result.total / rule:.4g}× this value"
+        yield Fact(HALF_OF + name, rule // 2, UNIT, against)
 
 
 def _share(total: int, count: int) -> int:
@@ -176,7 +196,8 @@ def _json(
         "recomputed": result.recomputed(recompute),
         "per_sequence": _share(result.total, result.workload.batch),
         "per_token": _share(result.total, result.tokens),
-        "rule_of_thumb": rule_of_thumb(result, counted),
+        "rule_of_thumb": (rule := rule_of_thumb(result, counted)),
+        **({"half_rule_of_thumb": rule // 2} if result.architecture.is_encoder_decoder else {}),
         "published_conventions": conventional_flops(result),
-        "notes": [*_bound(result), *result.architecture.notes],
+        "notes": [*uncounted_prediction(result), *_bound(result), *result.architecture.notes],
     }

@@ -107,7 +107,7 @@ def model_inputs(architecture: Architecture, alert: str = "") -> dict[str, Any]:
         "model": architecture.name, "title": architecture.title, "status": architecture.status,
         "source": architecture.source, "file": given.get("file", ""), "overrides": list(given.get("overrides", ())),
         "hash": fingerprint(architecture), "warnings": [*filter(None, [alert]), *warnings(architecture)],
-        **({"training_file": file} if (file := given.get("training_file")) else {}),
+        **{key: given[key] for key in ("extras", "training_file") if given.get(key)},
     }  # fmt: skip
 
 
@@ -128,11 +128,11 @@ def training_file_lines(architecture: Architecture) -> tuple[str, ...]:
 
 
 def title(architecture: Architecture) -> str:
-    """Return a title such as ``GPT-3 (gpt3-175b)``, followed by any overrides."""
+    """Return a title such as ``GPT-3 (gpt3-175b)``, followed by any overrides and counted extras."""
     known = architecture.title and architecture.title != architecture.name
     named = f"{architecture.title} ({architecture.name})" if known else architecture.name
-    overrides: Sequence[str] = architecture.inputs.get("overrides", ())
-    return f"{named} with {', '.join(overrides)}" if overrides else named
+    changes = [*architecture.inputs.get("overrides", ()), *architecture.inputs.get("extras", ())]
+    return f"{named} with {', '.join(changes)}" if changes else named
 
 
 def gpus_text(found: Any) -> str:

@@ -69,7 +69,7 @@ def verification_document(result: Any) -> Document:
 
 def architecture_document(model: Any) -> Document:
     """Build the parameter report for an architecture."""
-    from ..calc.params import params
+    from ..api.params import params
     from .params import params_document
 
     return params_document(params(model))

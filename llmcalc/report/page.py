@@ -7,7 +7,7 @@ from functools import partial
 
 from .. import __version__
 from ..api.compare import compare
-from ..calc.params import params
+from ..api.params import params
 from ..core.architecture import Architecture
 from ..core.description.fingerprint import fingerprint
 from ..core.record import changed

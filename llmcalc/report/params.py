@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from math import prod
 
-from ..calc.params import Params, logical_name, logical_shape
+from ..api.params import Params
+from ..calc.params import logical_name, logical_shape
 from ..core.ledger import Row
 from ..core.type_names import Any
 from .document import Document, Fact, Table, columns, shares_table

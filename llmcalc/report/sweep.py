@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from math import log
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.axes import Axis as GridAxis
 from ..analysis.axes import check_points
-from ..analysis.quantity import quantity
+from ..analysis.quantity import value_of
 from ..analysis.sweep import Sweep
 from .document import Column, Document, Table
 from .heading import formula_note, model_document, named_values, title
@@ -60,24 +59,27 @@ def _pictures(result: Sweep) -> list[Picture]:
     longest = max(numeric, key=lambda at: len(result.axes[at].values), default=-1)
     if longest < 0 or len(result.axes[longest].values) < 2:
         return []
-    return [_curves(result, name, longest) for name in result.values]
+    return [picture for name in result.values for picture in _chart(result, name, longest)]
 
 
-def _curves(result: Sweep, name: str, longest: int) -> Picture:
+def _chart(result: Sweep, name: str, longest: int) -> Iterator[Picture]:
+    """Yield the chart of a value, unless no curve has two points that were not skipped."""
     from .pictures import Axis, Chart, Curve
 
     axis, place = result.axes[longest], list(result.values).index(name)
     points: dict[tuple[int, ...], list[tuple[float, float]]] = {}
-    for sizes, values in _rows(result):
-        others = (*sizes[:longest], *sizes[longest + 1 :])
-        points.setdefault(others, []).append((float(sizes[longest]), values[place]))
+    for sizes, values, _ in result.rows():
+        if (value := values[place]) is not None:
+            others = (*sizes[:longest], *sizes[longest + 1 :])
+            points.setdefault(others, []).append((float(sizes[longest]), value))
     named = [other.name for other in (*result.axes[:longest], *result.axes[longest + 1 :])]
-    curves = [Curve(_point(named, others) or name, tuple(own)) for others, own in points.items()]
-    unit, xs = _unit(name), axis.values
-    ys = [value for curve in curves for _, value in curve.points]
+    curves = [Curve(_point(named, others) or name, tuple(own)) for others, own in points.items() if len(own) > 1]
+    if not curves:
+        return
+    xs, ys = zip(*(point for curve in curves for point in curve.points), strict=True)
     wide = min(ys) > 0 and max(ys) / min(ys) > STEEP
-    across = Axis(axis.name, "tokens" if axis.name in TOKENS else "count", xs[-1] / xs[0] > STEEP)
-    return Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), unit, wide), tuple(curves))
+    across = Axis(axis.name, "tokens" if axis.name in TOKENS else "count", min(xs) > 0 and max(xs) / min(xs) > STEEP)
+    yield Chart(f"{title(result.architecture)}: {name}", across, Axis(_title(name), _unit(name), wide), tuple(curves))
 
 
 def _settings(result: Sweep) -> tuple[str, str]:
@@ -92,21 +94,17 @@ def _settings(result: Sweep) -> tuple[str, str]:
     return (f"memory: {named_values(settings)}" if settings else "", ranks)
 
 
-def _rows(result: Sweep) -> Iterator[tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Return (sizes, values) for every point, with the last axis varying fastest."""
-    arrays = (array.ravel().tolist() for array in result.values.values())
-    return zip(product(*(axis.values for axis in result.axes)), zip(*arrays, strict=True), strict=True)
-
-
 def _table(result: Sweep, *, with_bars: bool = True) -> Table:
     """Return a table of all values with bars, on a logarithmic scale if they span more than two orders of magnitude."""
     heads = [Column(axis.name, "number" if type(axis.values[0]) is int else "name") for axis in result.axes]
-    columns: list[Sequence[Any]] = [*zip(*(sizes for sizes, _ in _rows(result)), strict=True)]
-    for name, array in result.values.items():
-        values = array.ravel().tolist()
+    places, points, reasons = zip(*result.rows(), strict=True)
+    columns: list[Sequence[Any]] = [*zip(*places, strict=True)]
+    for name, values in zip(result.values, zip(*points, strict=True), strict=True):
         scale, shares = _bars(values) if with_bars else ("", [])
         heads += [Column(_title(name), _kind(name)), *([Column(scale, "bar")] if with_bars else [])]
         columns += [values, *([shares] if with_bars else [])]
+    if result.reasons:
+        heads, columns = [*heads, Column("reason")], [*columns, reasons]
     return Table("", tuple(heads), [*zip(*columns, strict=True)])
 
 
@@ -122,20 +120,20 @@ def _title(name: str) -> str:
 
 
 def _unit(name: str) -> str:
-    group, _, part = name.partition(".")
-    return quantity(group).parts[part]
+    return value_of(name).unit
 
 
 def _kind(name: str) -> str:
     return f"{ABOUT} {BYTES}" if _unit(name) == BYTES else ABOUT
 
 
-def _bars(values: list[float]) -> tuple[str, list[float]]:
+def _bars(values: Sequence[float | None]) -> tuple[str, list[float]]:
     """Return the name of a scale and the length of the bar of each value as a fraction."""
-    low, high = min(values), max(values)
+    known = [value for value in values if value is not None]
+    low, high = min(known), max(known)
     if low > 0 and high / low > LINEAR_UP_TO:
-        return "logarithmic", [0.1 + 0.9 * log(value / low) / log(high / low) for value in values]  # 0.1 to 1
-    return "from zero", [value / high if high else 0.0 for value in values]
+        return "logarithmic", [0.1 + 0.9 * log(value / low) / log(high / low) if value else 0.0 for value in values]
+    return "from zero", [value / high if value and high else 0.0 for value in values]
 
 
 def _json(result: Sweep) -> tuple[dict[str, Any], dict[str, Any]]:

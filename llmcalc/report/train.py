@@ -21,7 +21,7 @@ from ..training.result import Spending, Training
 from ..training.step import NO_RECOMPUTATION
 from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, table_of
-from .flops import convention_table, matmul_by_component
+from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
 from .heading import derivation, model_document, run_line, workload_inputs
 from .memory import BYTES, mesh_line, verdict
 from .numbers import about, duration
@@ -40,6 +40,7 @@ from .published_figures import training_comparison
 from .training_step import other_estimate, step_notes, training_step_tables
 
 SECONDS_PER_DAY = 86_400
+RULE = "6·N·D"
 COUNTED = {"causal": "visible query-key pairs only", "dense": "all query-key pairs", "6nd": "6·N·D"}  # by MFU
 
 
@@ -109,8 +110,14 @@ def _facts(run: Training) -> Iterator[Fact]:
     yield Fact("checkpoint", run.weights_bytes, BYTES, "adapters only" if run.adapters else "weights only")
     yield Fact("to resume", run.resume_bytes, BYTES, f"{resumed} and optimizer states")
     yield Fact("read", run.read_bytes or None, BYTES, f"{run.token_bytes}-byte token IDs")
-    factor = f"N includes embeddings; compute is {run.compute / run.six_nd:.4g}× this value"
-    yield Fact("6·N·D", run.six_nd, "FLOPs", factor)
+    for name, rule in _rules(run).items():
+        why = HALF_REASON if rule == run.half_six_nd else "N includes embeddings"
+        yield Fact(name, rule, "FLOPs", f"{why}; compute is {run.compute / rule:.4g}× this value")
+
+
+def _rules(run: Training) -> dict[str, int]:
+    """Return the FLOPs by rules of thumb."""
+    return {RULE: run.six_nd, **({} if run.half_six_nd is None else {HALF_OF + RULE: run.half_six_nd})}
 
 
 def _expected(run: Training) -> Iterator[Fact]:
@@ -185,7 +192,8 @@ def _tables(run: Training) -> tuple[Table, ...]:
     })  # fmt: skip
     if run.adapters:
         return (energy,)
-    ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(run.six_nd)} (6·N·D)"}
+    name, rule = [*_rules(run).items()][-1]
+    ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(rule)} ({name})"}
     if run.hours and run.days:
         ours |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
     return (
@@ -196,8 +204,8 @@ def _tables(run: Training) -> tuple[Table, ...]:
 
 
 def _notes(run: Training) -> Iterator[str]:
-    if run.architecture.is_encoder_decoder:
-        yield "6·N·D counts every token in both stacks, but each token passes through only one, so 3·N·D is closer"
+    if not run.adapters:
+        yield from uncounted_prediction(run.step)
     if run.machine and run.mfu_flops != run.compute:
         counted = COUNTED[run.machine.mfu_count or ""]
         yield f"hours are those of {four_digits(run.mfu_flops)} FLOPs, since the published MFU counts {counted}"

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from .. import layers
-from ..core.architecture import Block, Branch, Named, Run, Stack, Sublayer
+from ..core.architecture import PREDICTION, Block, Branch, Named, Run, Stack, Sublayer
 from ..core.errors import DescriptionError, InputError, SizeError, UnknownNameError, nearest, short_repr
 from ..core.expression import evaluate
-from ..core.layer import LARGEST_SIZE, Layer, is_number
+from ..core.layer import LARGEST_SIZE, Layer, is_integer, is_number
 from ..core.layer_history import with_n_sums
 from ..core.record import MISSING, fields
 from ..core.type_names import Any
@@ -48,7 +48,7 @@ BRANCH_NORMS = ("pre", "post")
 BRANCH_KEYS = (*BRANCH_NORMS, "joins")
 _STACK_TO_SUBLAYER = len(("blocks", "block", "sublayer"))  # keys between a stack's path and a sub-layer's path
 ROLES = {"encoder": "encoder", "decoder": "decoder"}
-ROLE_NAMES = (*ROLES, "auxiliary", "tower")
+ROLE_NAMES = (*ROLES, "auxiliary", "tower", PREDICTION)
 
 
 class Builder:
@@ -75,7 +75,7 @@ class Builder:
         """Return one stack with its inputs, blocks and outputs."""
         data = self.mapping(data, path, "a stack", STACK_KEYS)
         width = self.require(data, "d_model", path)
-        if type(width) is not int or width < 1:
+        if not is_integer(width) or width < 1:
             raise self.wrong("d_model", "a positive integer", width, path, SizeError)
         role = data.get("role", ROLES.get(name, "decoder"))
         if role not in ROLE_NAMES:
@@ -105,7 +105,7 @@ class Builder:
             least = STACK_NUMBERS.get(key)
             if least is None and type(value) is not bool:
                 raise self.wrong(key, "true or false", value, path)
-            if least is not None and (type(value) is not int or not least <= value <= LARGEST_SIZE):
+            if least is not None and (not is_integer(value) or not least <= value <= LARGEST_SIZE):
                 raise self.wrong(key, f"an integer of at least {least}", value, path, SizeError)
         return found
 

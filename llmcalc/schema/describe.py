@@ -54,7 +54,11 @@ def describe(architecture: Architecture, write: Write = write_layer) -> dict[str
     body: dict[str, Any] = {"stacks": {stack.name: _stack(stack, write) for stack in architecture.stacks}}
     if architecture.extras:
         body["extras"] = {
-            extra.name.replace(" ", "_"): {"reason": extra.reason, "stack": _stack(extra.stack, write)}
+            extra.name.replace(" ", "_"): {
+                "reason": extra.reason,
+                "stack": _stack(extra.stack, write),
+                **({"count": extra.count} if extra.count > 1 else {}),
+            }
             for extra in architecture.extras
         }
     unmodelled = list(architecture.unmodelled)

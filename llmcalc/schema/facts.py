@@ -64,27 +64,17 @@ def lines(data: dict[str, Any], key: str, size: str | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def published_formats(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
-    """Return the dtype and quantisation of the published checkpoint of a size, or nothing if it is not quantised."""
-    checkpoints = mapping_at(data, "checkpoint")
-    found = checkpoints.get(size or "") or checkpoints.get("all")
-    if not found:
-        return {}
-    return {"dtype": found.get("dtype", "bfloat16"), "quantization": found["quantization_config"]}
-
-
-def published_encoder(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
-    """Return the config of the image encoder of a size, or nothing if the preset states none."""
-    encoders = mapping_at(data, "encoder")
-    found = encoders[size] if size in encoders else encoders.get("all")
-    return {"encoder": found["config"]} if found else {}
-
-
-def prediction_layers(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
-    """Return the number of layers for multi-token prediction in the checkpoint of a size, or nothing without any."""
-    stated = mapping_at(data, "prediction")
-    found = stated[size] if size in stated else stated.get("all")
-    return {PREDICTION_LAYERS: found} if found else {}
+def checkpoint_inputs(data: Mapping[str, Any], size: str | None) -> dict[str, Any]:
+    """Return the dtype and quantisation of the checkpoint of a size, the config of its image encoder, and the number of
+    its modules for multi-token prediction, if stated.
+    """
+    stated = [mapping_at(data, key) for key in ("checkpoint", "encoder", "prediction")]
+    formats, encoder, number = (own[size] if size in own else own.get("all") for own in stated)
+    found: dict[str, Any] = {}
+    if formats:
+        found |= {"dtype": formats.get("dtype", "bfloat16"), "quantization": formats["quantization_config"]}
+    found |= {"encoder": encoder["config"]} if encoder else {}
+    return found | ({PREDICTION_LAYERS: number} if number else {})
 
 
 def to_entry(entry: Expectation | TrainingFact) -> dict[str, Any]:

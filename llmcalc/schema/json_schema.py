@@ -69,7 +69,8 @@ def preset_schema() -> Schema:
 
 def _architecture() -> Schema:
     stacks = _named({"$ref": "#/$defs/stack"}, "Encoders and decoders, in execution order.")
-    extra = _mapping({"reason": TEXT, "stack": {"$ref": "#/$defs/stack"}}, "Layers that are not counted.")
+    keys = {"reason": TEXT, "stack": {"$ref": "#/$defs/stack"}, "count": {"$ref": "#/$defs/count"}}
+    extra = _mapping(keys, "Layers that are not counted.")
     extras = _or_null(_named(extra, "Modules that are not counted."))
     about = "The layers of the model. $variables stand for values that differ between sizes."
     return _or_null(_mapping({"stacks": stacks, "extras": extras}, about))

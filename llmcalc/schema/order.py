@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
-from ..core.layer import MOST_LAYERS
+from ..core.layer import MOST_LAYERS, is_integer
 from ..core.type_names import Any
 
 Item = tuple[str, int, bool]
@@ -80,7 +80,7 @@ def _read(data: Any, names: list[str]) -> list[Item]:
 
 def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
     items = _read(data["cycle"], names)
-    length = _count(data["length"])
+    length = int(_count(data["length"]))
     if any(shared for _, _, shared in items):
         raise DescriptionError("a cycle cannot contain a shared block")
     if sum(count for _, count, _ in items) > MOST_LAYERS:
@@ -92,7 +92,7 @@ def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or not 0 <= value <= MOST_LAYERS:
+    if not is_integer(value) or not 0 <= value <= MOST_LAYERS:
         raise SizeError(f"the number of layers must be an integer from 0 to {MOST_LAYERS:,}, not {short_repr(value)}")
     return value
 

@@ -6,14 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.errors import DescriptionError, UnknownNameError, short_repr
+from ..core.part import is_integer
 from .plain_data import read_scalar
 
 _MAX_SUGGESTIONS = 20
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
+class ValueOverride(str):
+    """An override whose value is an object, such as a traced integer."""
+
+    path: str
+    value: Any
+
+    def __new__(cls, path: str, value: Any) -> ValueOverride:
+        """Create an override of a path."""
+        found = str.__new__(cls, path)
+        found.path, found.value = path, value
+        return found
+
+
 def split_override(text: str) -> tuple[str, Any]:
     """Split ``path=value`` into the path and the value."""
+    if isinstance(text, ValueOverride):
+        return text.path, text.value
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
         message = f"invalid override {short_repr(text)}; use path=value, such as n_layers=12"
@@ -53,7 +69,7 @@ def check_type(path: str, old: Any, new: Any) -> None:
     """Check that ``new`` can replace ``old``. Any value can replace null or an expression."""
     if isinstance(old, str) and old.startswith("$"):
         return
-    same = type(old) is type(new) or (type(old) is float and type(new) is int)
+    same = type(old) is type(new) or (type(old) in (int, float) and is_integer(new))
     if old is not None and new is not None and not same and not isinstance(old, (dict, list)):
         message = f"{path} must be {_TYPES.get(type(old), 'of another type')}, not {short_repr(new)}"
         raise DescriptionError(message, parameter="overrides")

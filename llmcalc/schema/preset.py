@@ -16,20 +16,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from ..core.architecture import Architecture, Extra
 from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.layer import Layer
 from ..core.record import NamedTuple, changed
-from ..core.type_names import Any
+from ..core.type_names import TYPE_CHECKING, Any
 from . import preset_files
 from .build import BRANCH_KEYS, SUBLAYER_KEYS, Builder
-from .facts import expectations, lines, prediction_layers, published_encoder, published_formats, training_facts
+from .facts import checkpoint_inputs, expectations, lines, training_facts
 from .plain_data import changed_errors, mapping_at
 from .template import fill, names_used, resolve, variable_at
 
+if TYPE_CHECKING:
+    from .yaml_reader import Document
+
 KeyPath = tuple[Any, ...]
 ASKED = "asked"  # input of an architecture: the name by which the user asked for it
+MOST_EXTRAS = 64  # equal modules of an extra
 _INHERITED = ("family", "source", "status", "variables", "kinds", "architecture", "encoder", "layout", "unmodelled")
 
 
@@ -53,15 +58,23 @@ def _located(error: InputError, file: str) -> InputError:
     """Add the location in the preset file or one of its bases to an error."""
     if error.path is None:
         return error
-    from .yaml_reader import locate_error, read_yaml
+    from .yaml_reader import locate_error
 
     files, documents = [file], []
     with suppress(InputError):
         files += inherit(preset_files.read_preset(file), file).bases
     for one in files:
         with suppress(InputError):  # a pipe can be read only once
-            documents.append(read_yaml(preset_files.read_text(one), one))
+            documents.append(_document(preset_files.read_text(one), one))
     return locate_error(error, documents)
+
+
+@lru_cache(maxsize=8)
+def _document(text: str, file: str) -> Document:
+    """Return the text of a file with the places of its keys. A sweep may have many errors in one file."""
+    from .yaml_reader import read_yaml
+
+    return read_yaml(text, file)
 
 
 def load_text(text: str, name: str, overrides: Sequence[str] = ()) -> Architecture:
@@ -114,6 +127,10 @@ def build_preset(
     name = str(data["name"]) if size is None else f"{data['name']}-{size}"
     stacks = builder.stacks(mapping_at(plain, "stacks"), ("architecture", "stacks"))
     extras = _extras(mapping_at(plain, "extras"), builder)
+    if builder.kinds:
+        from .text_kinds import check_states
+
+        check_states((*stacks, *(extra.stack for extra in extras)))
     if not overrides:
         _check_used(family, size, template, variables)
     remarks = lines(data, "remarks", size)
@@ -128,8 +145,7 @@ def build_preset(
         expect=() if overrides else expectations(data, size),
         notes=lines(data, "notes", size) + remarks,
         inputs={
-            "model": name, "file": file or "-", "overrides": list(overrides), **published_formats(data, size),
-            **published_encoder(data, size), **prediction_layers(data, size),
+            "model": name, "file": file or "-", "overrides": list(overrides), **checkpoint_inputs(data, size),
         },
         layout=str(data.get("layout") or ""),
         unmodelled=tuple(data.get("unmodelled") or ()),
@@ -167,9 +183,13 @@ def _extras(data: dict[str, Any], builder: Builder) -> tuple[Extra, ...]:
     found = []
     for name, value in builder.stated(data, ("architecture", "extras"), "extras").items():
         path = ("architecture", "extras", name)
-        builder.mapping(value, path, "an extra", ("reason", "stack"))
+        builder.mapping(value, path, "an extra", ("reason", "stack", "count"))
         stack = builder.stack(name, builder.require(value, "stack", path), (*path, "stack"))
-        found.append(Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted")))
+        count = value.get("count", 1)
+        if type(count) is not int or not 0 <= count <= MOST_EXTRAS:
+            raise builder.wrong("count", f"an integer from 0 to {MOST_EXTRAS}", count, path)
+        extra = Extra(name.replace("_", " "), stack, str(value.get("reason") or "not counted"), count)
+        found += [extra] * (count > 0)
     return tuple(found)
 
 
@@ -231,10 +251,13 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
     if size is None and data.get("default") is not None:
         size = str(data["default"])
     if size is None and len(sizes) > 1:
-        hint = f"add 'default:' with one of {', '.join(sizes)}"
+        hint = (
+            f"name one, as in {data['name']}.yaml:{next(iter(sizes))}, or add 'default:' with one of {', '.join(sizes)}"
+        )
         raise DescriptionError(f"{len(sizes)} sizes but no default", hint=hint).under(("sizes",))
     if size is None:
         return next(iter(sizes), None)
     if size not in sizes:
-        raise UnknownNameError(f"{data['name']} size", size, sizes).under(("default",))
+        hint = f"sizes: {', '.join(sizes)}"
+        raise UnknownNameError(f"{data['name']} size", size, sizes, hint=hint).under(("default",))
     return size

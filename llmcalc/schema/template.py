@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.expression import evaluate, parse, words_in
+from ..core.part import is_integer
 from ..core.type_names import Any
 
 Path = tuple[Any, ...]
@@ -103,7 +104,7 @@ def expression(text: str, variables: Mapping[str, Any]) -> Any:
     tree = parse(text)
     if tree[0] == "name" and tree[1] in variables:
         return variables[tree[1]]
-    numbers = {name: value for name, value in variables.items() if type(value) is int}
+    numbers = {name: value for name, value in variables.items() if is_integer(value)}
     try:
         return evaluate(text, numbers, _FUNCTIONS)
     except InputError:

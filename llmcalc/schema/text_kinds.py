@@ -22,11 +22,28 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import layers
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, Stack
 from ..core.axes import GLOSSARY, WORKLOAD
 from ..core.declaration import Declaration
-from ..core.description.text_definition import TextAxis, TextField, TextKind, TextState, TextTensor, computation_order
+from ..core.description.text_definition import (
+    TextAxis,
+    TextField,
+    TextKind,
+    TextState,
+    TextTensor,
+    computation_order,
+    window_of,
+)
 from ..core.description.text_kind import TextLayer, layer_class
+from ..core.description.text_tokens import (
+    OUTPUT,
+    READS_STATE,
+    SOURCES,
+    is_updated,
+    missing_state,
+    result_axes,
+    unread_results,
+)
 from ..core.equation import Equation, Operand, read
 from ..core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
 from ..core.expression import names_in
@@ -43,14 +60,9 @@ Axes = tuple[str, ...]
 KEY = "kinds"
 WIDTH = "d_model"  # a field of every kind
 KEYS = "k"  # the only axis of the workload whose length a kind can change, as in window attention
-SOURCES: dict[str, Axes] = {  # axes of the tensors that equations read but do not compute
-    "x": ("b", "q", "d"),  # the layer's input
-    "shifted": ("b", "q", "d"),  # the input, shifted by one token
-    "src": ("b", "n", "d"),  # the encoder's output
-    "mask": ("q", "k"),  # the attention mask
-}
 INPUT = "x"
 MASKS, WIDE_MASKS = ("causal",), ("window", "chunk")
+DECODED = ("decoder", "auxiliary")  # roles of stacks that process a text token by token
 FIELD_TYPES = ("int", "float")
 ROLES = {  # of fields with the names that papers use
     "n_heads": "heads",
@@ -133,6 +145,10 @@ def _read_kind(name: str, data: dict[str, Any]) -> TextKind:
         str(data.get("source", "")),
     )  # fmt: skip
     _check_references(kind)
+    windowed = window_of(next((axis.length for axis in axes if axis.symbol == KEYS), ""))
+    if windowed and kind.mask == ("causal", ""):
+        problem = f"axis {KEYS} has the keys of a window, which a causal mask does not hide"
+        raise DescriptionError(problem, hint=f"mask: {{window: {windowed}}}").under((KEY, name, "mask"))
     return kind
 
 
@@ -274,18 +290,31 @@ def _check_equations(kind: TextKind, declaration: Declaration, axes: list[str]) 
             _check_equation(equation, axes, shapes)
             for operand in equation.operands:
                 _check_renamed_axes(equation, operand, shapes[operand.name], sizes)
+            _check_result_axes(equation)
             if equation.out.name in weights:
                 raise DescriptionError(f"{equation.out.name} is a stored tensor; assign the result to another name")
             used |= {operand.name for operand in equation.operands}
-            is_rope = equation.function == "rope"  # whose result has the channels that it does not rotate, too
-            shapes[equation.out.name] = shapes[equation.operands[0].name] if is_rope else equation.out.axes
-    with _under((KEY, kind.name, "equations")):
-        if "y" not in shapes:
-            raise DescriptionError(f"no equation of {kind.name} computes the output y[b q d]")
+            shapes[equation.out.name] = result_axes(equation, shapes[equation.operands[0].name])
+    if OUTPUT not in shapes:
+        problem = f"no equation of {kind.name} computes the output y[b q d]"
+        raise DescriptionError(problem).under((KEY, kind.name, "equations"))
+    for key, index, problem, hint in _unused(kind, declaration, used):
+        raise DescriptionError(problem, hint=hint).under((KEY, kind.name, key, index))
+
+
+def _unused(kind: TextKind, declaration: Declaration, used: set[str]) -> Iterator[tuple[str, int, str, str]]:
+    """Yield the key, place, problem and remedy of tensors and results that nothing reads and of unknown states."""
     for index, tensor in enumerate(declaration.tensors):
-        with _under((KEY, kind.name, "tensors", index)):
-            if tensor.name not in used:
-                raise DescriptionError(f"no equation reads tensor {tensor.name}")
+        if tensor.name not in used:
+            yield "tensors", index, f"no equation reads tensor {tensor.name}", ""
+    for index, state in enumerate(declaration.states):
+        if not is_updated(state, kind.equations):
+            hint = f"compute {state.name} in an equation, or remove the state"
+            yield "state", index, f"no equation computes the state {state.name}", hint
+    for index in unread_results(kind.equations, {state.name for state in declaration.states}):
+        equation = read(kind.equations[index])
+        problem = f"no equation reads {equation.out.name}, which {short_repr(equation.text)} computes"
+        yield "equations", index, problem, f"read it later, or remove this equation; the output is {OUTPUT}"
 
 
 def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, Axes]) -> None:
@@ -296,6 +325,12 @@ def _check_equation(equation: Equation, axes: list[str], shapes: Mapping[str, Ax
         for axis in operand.axes:
             if axis not in axes:
                 raise UnknownNameError("axis", axis, axes, hint=f"in {short_repr(equation.text)}")
+    if equation.function in READS_STATE and equation.operands[0].name in shapes:
+        state = equation.operands[0]
+        hidden = [axis for axis in shapes[state.name] if axis not in {*state.axes, *equation.out.axes}]
+        if hidden:
+            message = f"{equation.function} computes all of {state.name}, but {hidden[0]} is not in its FLOPs"
+            raise DescriptionError(message, hint=f"write {state.name}[{' '.join(shapes[state.name])}]")
     saves = FUNCTIONS_OF_EQUATIONS[equation.function].saves if equation.function else ""
     for operand in equation.operands:
         if operand.name in SOURCES and operand.name != INPUT and not operand.axes and "input" in saves:
@@ -319,6 +354,26 @@ def _check_renamed_axes(equation: Equation, operand: Operand, axes: Axes, sizes:
         if own != name and sizes.get(own) != sizes.get(name):
             message = f"{operand.name} has the axes {' '.join(axes)}, but {short_repr(equation.text)} reads {name}"
             raise DescriptionError(message, hint=f"{own} and {name} have different lengths")
+
+
+def check_states(stacks: Iterable[Stack]) -> None:
+    """Check that the state of each kind in a decoder contains what its equations read from earlier tokens."""
+    entries = (entry for stack in stacks if stack.role in DECODED for entry in stack_entries(stack))
+    for layer in dict.fromkeys(entry.layer for entry in entries if isinstance(entry.layer, TextLayer)):
+        missing = missing_state(layer.declare())
+        if missing is not None:
+            path = (KEY, layer.kind(), "equations", missing.equation)
+            problem = f"{short_repr(layer.definition.equations[missing.equation])} {missing.problem}"
+            raise DescriptionError(problem, hint=missing.remedy).under(path)
+
+
+def _check_result_axes(equation: Equation) -> None:
+    """Check that each axis of a contraction's result is an axis of a tensor that it reads."""
+    named = {axis for operand in equation.operands for axis in operand.axes}.union(*equation.select)
+    for axis in equation.out.axes if equation.function is None else ():
+        if axis not in named:
+            problem = f"axis {axis} of {equation.out.name} is in no tensor on the right of {short_repr(equation.text)}"
+            raise DescriptionError(problem)
 
 
 def _is_fixed(length: int | str, fields: list[str]) -> bool:

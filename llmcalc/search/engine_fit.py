@@ -31,6 +31,7 @@ from ..inputs.settings import mesh_settings
 from ..schema.preset import ASKED
 from ..serving.deployment import Deployment, deployment
 from ..serving.memory import engine_title
+from ..serving.start.llama_cpp_fit import keeps_margin
 from ..serving.start.models import serving_mesh_of
 from ..serving.start.predict import start
 from ..serving.start.start import Start
@@ -87,13 +88,16 @@ class EngineQuestion(Question):
         """Return the fit check with changed settings. A trial leaves out the parts of plain memory."""
         deployed, asked = self._deployed(changes or {})
         found = asked.start_on_usual_layout(deployed) if deployed.has_free_layout else asked.start(deployed)
+        fewer = None if is_trial else asked.fewer(found)
+        found = fewer.start(found.deployment) if fewer else found
         whole = asked.start(found.deployment.with_whole_model()) if found.automatic else found  # of llama.cpp
-        memory, seq = whole.memory, asked.seq
+        memory, seq, held = whole.memory, asked.seq, asked.held(whole)
+        requests = held if is_trial else fewer.batch if fewer else asked.most(found, held)
         needed = memory.budget - memory.available.best + float(whole.pool.bytes_of(seq)) * asked.of_rank(found)
         return FitResult(
             memory.total, memory.total - memory.budget, int(needed), asked.gpus,
             None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
-            requests=asked.held(whole), batch=asked.batch,
+            requests=requests, batch=asked.batch,
         )  # fmt: skip
 
     def engine_of(self, weights: str | None) -> str:
@@ -143,15 +147,9 @@ class EngineQuestion(Question):
         limit = (deployed.limit.allowed if name == "seq" else None) or LARGEST
         most = 0
         for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given, deployed.engine)]:
-            own = deployed.on_layout(sizes)
-
-            def fits(size: int, own: Deployment = own) -> bool:
-                question = asked._replace(**{name: size})
-                return question.is_enough(question.start(own))
-
             if has_room(deployed, sizes):
                 with suppress(InputError):  # ranks that do not divide the model
-                    most = largest_fitting(fits, limit, most + 1) or most
+                    most = asked.largest(name, deployed.on_layout(sizes), limit, most + 1) or most
         return most or None, self.ask({name: most or 1})
 
     def fewest(self) -> tuple[int, FitResult] | None:
@@ -215,6 +213,20 @@ class Asked(NamedTuple):
         own = found.pool.requests(self.seq) if found.memory.available.best > 0 else 0
         return int(own) * int(found.settings.get("dp", 1)) * self.replicas
 
+    def most(self, found: Start, held: int) -> int:
+        """Return the most requests that can be asked for, of those that are held. llama.cpp has larger buffers for more
+        requests, and leaves a margin free.
+        """
+        if found.profile.rule != "sum":
+            return held
+        deployed = found.deployment.with_whole_model()
+
+        def is_too_much(less: int) -> bool:
+            return not keeps_margin(self._replace(batch=held - less).start(deployed))
+
+        less = largest_fitting(is_too_much, held - 1, 0)
+        return held if less is None else held - less - 1
+
     def is_enough(self, found: Start) -> bool:
         """Return whether an engine starts with the whole model on its GPUs and holds the requests."""
         return found.starts and not found.automatic and self.held(found) >= self.batch
@@ -222,6 +234,24 @@ class Asked(NamedTuple):
     def start_on_usual_layout(self, deployed: Deployment) -> Start:
         """Return how the engine starts on the first layout that is enough."""
         return start_on_usual_layout(deployed, self.start, self.is_enough)
+
+    def fewer(self, found: Start) -> Asked | None:
+        """Return the most requests that the engine holds on the same layout if they are fewer than these, or None.
+
+        The states and buffers of more requests would leave less memory for them, or none.
+        """
+        is_smaller = not found.automatic and not self.is_enough(found)
+        most = self.largest("batch", found.deployment, self.batch) if is_smaller else None
+        return self._replace(batch=most) if most else None
+
+    def largest(self, name: str, deployed: Deployment, limit: int, first: int = 1) -> int | None:
+        """Return the largest ``seq`` or ``batch`` from ``first`` to ``limit`` on a layout, or None."""
+
+        def fits(size: int) -> bool:
+            question = self._replace(**{name: size})
+            return question.is_enough(question.start(deployed))
+
+        return largest_fitting(fits, limit, first)
 
     def start(self, deployed: Deployment) -> Start:
         """Return how the engine starts on a layout, with as many sequences at once as are asked for.

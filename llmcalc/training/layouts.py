@@ -54,7 +54,7 @@ def has_measured_kernels(architecture: Architecture, machine: Machine) -> bool:
     """Return whether the time of a training step can be computed: a text model on GPUs whose kernels were measured."""
     known = efficiencies()
     is_measured = known.family_of(machine.accelerator.name) and known.kernel_with_peak(machine.number_format)
-    return len(architecture.stacks) == 1 and bool(is_measured)
+    return architecture.is_single_stack and bool(is_measured)
 
 
 def judged(architecture: Architecture, machine: Machine) -> dict[str, float]:
@@ -166,8 +166,8 @@ def padded(architecture: Architecture, stages: int) -> Architecture:
     if not more:
         return architecture
     runs = (*stack.runs[:-1], changed(stack.runs[-1], count=stack.runs[-1].count + more))
-    own = changed(stack, runs=runs)
-    return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=(own,)))
+    stacks = changed(stack, runs=runs), *architecture.predictions
+    return remembered(architecture, "_padded", stages, lambda: changed(architecture, stacks=stacks))
 
 
 def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:

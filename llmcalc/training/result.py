@@ -112,9 +112,8 @@ class Training(NotebookDisplay):
         count = self.machine.mfu_count if self.machine else None
         if count is None or count == self.step.workload.attention:
             return self.compute
-        counted = self.step.counting(count).matmul if count != SIX_ND else self.six_nd
-        if count == SIX_ND and self.architecture.is_encoder_decoder:
-            counted //= 2  # a token passes through one stack
+        by_rule = self.six_nd if self.half_six_nd is None else self.half_six_nd
+        counted = by_rule if count == SIX_ND else self.step.counting(count).matmul
         return counted * self.compute // self.step.matmul
 
     @property
@@ -126,6 +125,13 @@ class Training(NotebookDisplay):
     def six_nd(self) -> int:
         """Approximate training FLOPs (6·N·D)."""
         return TRAIN * self.parameters * self.tokens
+
+    @property
+    def half_six_nd(self) -> int | None:
+        """Half of 6·N·D for an encoder-decoder model, where a token passes through one of both stacks [brown2020,
+        Table D.1], or None.
+        """
+        return self.six_nd // 2 if self.architecture.is_encoder_decoder else None
 
     @property
     def pf_days(self) -> float:
@@ -207,6 +213,7 @@ class Training(NotebookDisplay):
                 "tokens", "sequences", "steps", "batch_tokens", "compute", "six_nd", "parameters", "pf_days",
                 "weights_bytes", "resume_bytes", "token_bytes", "read_bytes",
             ),
+            **({} if self.half_six_nd is None else {"half_six_nd": self.half_six_nd}),
             "other": self.step.other,
             "mfu_flops": self.mfu_flops if self.machine else None,
             "per_token": self.compute / self.step.tokens,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.architecture import Architecture
+from ..core.architecture import PREDICTION, Architecture
 from ..core.errors import InputError, UnknownNameError, UnsupportedError, short_repr
 from .grid import grid_of
 from .plan import NO_MODULES, PlacedStack, id_input, place
@@ -24,6 +24,8 @@ class Model:
 
     Attributes:
         tensors: all distinct weights and buffers, by logical name (``decoder.blocks.0.attention.wq``).
+        predictions: logits of the last pass from each module for multi-token prediction. Module ``k`` reads the token
+            ``k`` positions later. The last positions read the first tokens, as no later ones are known.
     """
 
     def __init__(self, architecture: Architecture, seed: int = 0, modules: Mapping[str, Any] = NO_MODULES) -> None:
@@ -154,6 +156,8 @@ class Model:
                 f"{self.architecture.name} is not an encoder-decoder model and does not accept decoder_input_ids"
             )
         result: Array | None = None
+        stream: Array | None = None  # input of the final norm of the last stack that ran
+        self.predictions: list[Array] = []
         handover = PatchHandover()
         for stack in (stack for stack in self.stacks if stack.stack.role != "tower" and not stack.stack.unused):
             is_main = stack.stack is main
@@ -163,13 +167,20 @@ class Model:
             if stack.takes_handover:
                 step = handover.step(stack.stack.patch, stack.input_width, cache.length if cache else 0)
             else:
-                step = self._step(own, stack, cache)
-                step.source = result
+                is_prediction = stack.stack.role == PREDICTION
+                later = np.roll(own, -1 - len(self.predictions), axis=1) if is_prediction else own
+                step = self._step(later, stack, cache)
+                step.source, step.previous_stream = result, stream
             if not step.ids.shape[1]:  # no patch ends here
                 continue
             step.segments, step.boxes, step.own_ids, step.image_tokens = segments, boxes, own_ids, seen
-            result = run_stack(stack, self.tensors, step, cache, logits)
-            handover.store(stack.stack.patch, step, result)
+            found = run_stack(stack, self.tensors, step, cache, logits)
+            stream = step.unnormed_output
+            if stack.stack.role == PREDICTION:
+                self.predictions.append(found)
+            else:
+                result = found
+                handover.store(stack.stack.patch, step, result)
         if cache is not None:
             cache.extend(ids if target is None else target)
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy import einsum
 
 from ..core.errors import UnsupportedError
@@ -26,6 +27,8 @@ def weights(layer: Any) -> list[Weight]:
 
 def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -> Array:
     """Compute ``y[b q d] = act(norm(x[b q d]) w[d] + b[d])``, with a norm over the last axis."""
+    stream = x
+    x = step.previous_stream if layer.concat_previous else x
     x = merge_patches(layer, x, layer.d_model, step)
     step.must_be_latents(layer.sequence.n_latents if layer.sequence else None, x, "norm")
     if x.shape[-1] != layer.d_model:
@@ -39,4 +42,5 @@ def forward(layer: Any, w: Weights, x: Array, step: Step, state: State | None) -
     if layer.gate_rank:
         narrow = silu(einsum("bqd,dr->bqr", y, w.gate_in))
         y = y * sigmoid(einsum("bqr,rd->bqd", narrow, w.gate_out))
-    return ACTIVATIONS[layer.activation](y)
+    y = ACTIVATIONS[layer.activation](y)
+    return np.concatenate([stream, y], axis=-1) if layer.concat_previous else y

@@ -43,6 +43,8 @@ def run_stack(stack: PlacedStack, tensors: Mapping[str, Array], step: Step, cach
         reads_streams = hasattr(placed.module, "connect") or getattr(layer, "residual_stream", None) is not None
         if len(x.shape) == 4 and not reads_streams:
             x = np.mean(x, axis=2)
+        if layer.kind() == "norm":
+            step.unnormed_output = x
         y = run.layer(placed, x, layer.kind())
         x = x if getattr(layer, "dropped", False) else y
     return x

@@ -45,6 +45,8 @@ class Step:
     # learned keys and values of prefix tuning, per self-attention layer, then per cross-attention layer
     prefix: list[list[tuple[Array, Array]]] = field(default_factory=list)
     first_input: Array | None = None  # input of the first block [b q d]
+    unnormed_output: Array | None = None  # input of the final norm [b q d]
+    previous_stream: Array | None = None  # that of the previous stack, in a module for multi-token prediction
     angles: Array | None = None  # sines, then cosines, of the rotary angles [q e], if they come from a table
     sublayer_inputs: dict[str, Array] = field(default_factory=dict)  # stream before each sub-layer of the current block
     deferred_results: dict[str, list[Array]] = field(default_factory=dict)  # by the preceding sub-layer

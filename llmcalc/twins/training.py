@@ -34,6 +34,8 @@ def train_step(model: Model, *inputs: Array, targets: Array | int | None) -> Tra
         logits, cache = model.prefill(*inputs)
         expected = np.full(logits.shape[:2], targets) if isinstance(targets, int) else targets
         loss = weighted_sum(logits) if expected is None else cross_entropy(logits, expected)
+        for later, predicted in enumerate(model.predictions, 1):
+            loss = loss + cross_entropy(predicted, np.roll(np.asarray(expected), -later, axis=1))
         for state in cache.arrays():  # include the cache in the graph, with weight 0
             loss = loss + 0.0 * np.sum(state)
         return loss

@@ -18,17 +18,20 @@ from ..calc.walk import Conventions, executed, runs
 from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
 from ..core.description.text_kind import TextLayer
+from ..core.description.text_tokens import READS_STATE, SCANS, SHIFT, SHIFTED, kernel_axis, state_of
 from ..core.equation import Equation, Operand
 from ..core.errors import UnsupportedError, short_repr
 from ..core.expression import evaluate, names_in
 from ..core.form import FUNCTIONS as ATOMS
 from ..core.ledger import entries
 from ..core.record import NamedTuple
+from ..twins.convolution import causal_convolution
 from ..twins.functions import ACTIVATIONS, divide_by_sum, l2norm, layernorm, rmsnorm, softcap, softmax, sqrt_softplus
 from ..twins.rope import rotate_pairs
 from ..twins.step import State as Cached
 from ..twins.step import Step
 from ..twins.weights import Array, Weight, Weights, constant
+from .equation_scans import RUNNING, aligned, n_operands, scan
 
 Axes = tuple[str, ...]
 
@@ -36,7 +39,6 @@ MOST_ELEMENTS, MOST_AXES = 2_000_000, 50  # of an array, or of the products of a
 NEW, PAST = "q", frozenset("ck")  # axis of the new tokens, and axes of cached tokens
 REFUSED_TAGS = frozenset(("scan", "constant", "again"))
 BOUND, EPS, THETA = 3.0, 1e-6, 10_000.0  # of clamp and softcap, norms, and rope
-SHIFT, SHIFTED = "shift", "shifted"
 ELEMENTWISE: dict[str, Callable[[Array], Array]] = {
     **ACTIVATIONS,
     "sqrt_softplus": sqrt_softplus,
@@ -113,7 +115,8 @@ class _Run:
         self.states = [found for found in self.declaration.states if runs(found.tags, self.conventions)]
         self.input = x
         self.values = {tensor.name: Value(w.get(tensor.name), tensor.axes) for tensor in self.declaration.tensors}
-        self.computed = set[str]()
+        self.after: Cached = {}  # states that scans and convolutions compute
+        self.computed = {"x"}
         self.values["x"] = Value(x, ("b", NEW, "d"))
         for found in self.states:
             if found.name not in self.values and not self.cached_axis(found):
@@ -167,6 +170,10 @@ class _Run:
         for place, (own, wanted) in enumerate(zip(value.axes, axes, strict=True)):
             if own == NEW and wanted != NEW and self.is_past(wanted):
                 array = self.with_cache(operand.name, array, place)
+                first = max(
+                    0, array.shape[place] - self.size(wanted)
+                )  # of a state that keeps more tokens than are read
+                array = array[(slice(None),) * place + (slice(first, None),)] if first else array
         if tuple(array.shape) != (shape := tuple(map(self.size, axes))):
             text = f"has the shape {tuple(array.shape)}, but {short_repr(' '.join(axes))} has the lengths {shape}"
             raise UnsupportedError(f"{operand.name} {text}", where=self.layer.kind())
@@ -176,8 +183,6 @@ class _Run:
         """Return a tensor's cached entries followed by its new entries."""
         if not self.step.decode:
             return array
-        if name not in self.state:
-            self.refuse(f"{name} at earlier tokens, because it is not part of the state,")
         return np.concatenate([self.state[name], array], axis=place)
 
     def shifted(self) -> Array:
@@ -193,13 +198,13 @@ class _Run:
         query = self.step.positions[:, None]
         total = self.workload["k"]
         key = np.arange(total - self.size(keys), total)[None, :]
-        name, _, width = self.declaration.mask.partition(":")
+        name, _, width = self.declaration.masks.get(keys, self.declaration.mask).partition(":")
         found = key <= query
         if name == "window":
             found &= query - key < int(width)
         elif name == "chunk":
             found &= query // int(width) == key // int(width)
-        return _aligned(found, (NEW, keys), axes)
+        return aligned(found, (NEW, keys), axes)
 
     # ------------------------------------------------------------------ equations
 
@@ -223,11 +228,15 @@ class _Run:
         """Compute a sum of products as an einsum of two arrays."""
         if len(equation.operands) != 2:
             self.refuse(f"a contraction of {len(equation.operands)} tensors: {short_repr(equation.text)}")
+        weights = {tensor.name: tensor.axes for tensor in self.declaration.tensors}
+        kernel, taps = kernel_axis(equation, weights)
+        if kernel and weights[kernel] == (*equation.out.axes[2:], taps):
+            return self.convolve(equation, kernel)
         terms = [self.masked(self.read(operand), equation) for operand in equation.operands]
         arrays, axes, out = [term.array for term in terms], [term.axes for term in terms], equation.out.axes
         for axis in equation.contracted:
             if not all(axis in term.axes for term in terms) and axis not in dict(equation.select).values():
-                self.refuse(f"a sum over an axis of one tensor, such as the convolution {short_repr(equation.text)}")
+                self.refuse(f"a sum over an axis of one tensor: {short_repr(equation.text)}")
         for inner, outer in equation.select:
             parts = self.size(inner), self.size(outer) // self.size(inner)
             if inner in out or self.size(outer) % parts[0] or any({inner, outer} <= {*one} for one in axes):
@@ -239,12 +248,43 @@ class _Run:
         letters = {axis: chr(ord("A") + number + 6 * (number > 25)) for number, axis in enumerate(index)}
         if len(index) > MOST_AXES:
             self.refuse(f"a contraction over {len(index)} axes")
-        if not set(out) <= index.keys():
-            self.refuse(f"an axis that appears only in the result of {short_repr(equation.text)}")
         left, right, result = ("".join(letters[axis] for axis in one) for one in (*axes, out))
         array = np.einsum(f"{left},{right}->{result}", *arrays)
         n_summed = prod(map(self.size, equation.contracted))
         return Value(array.reshape(*map(self.size, equation.out.axes)), equation.out.axes, n_summed=n_summed)
+
+    def convolve(self, equation: Equation, kernel: str) -> Value:
+        """Convolve each channel with its taps over the previous tokens, which the state of the kernel's name caches."""
+        u = next(self.read(operand) for operand in equation.operands if operand.name != kernel)
+        if kernel not in {state.name for state in self.states}:
+            self.refuse(f"{short_repr(equation.text)} without a state named {kernel}")
+        cached = {kernel: self.state[kernel]} if kernel in self.state else {}
+        array = causal_convolution(u.array, self.values[kernel].array, None, cached, kernel)
+        self.after |= cached
+        return Value(array, equation.out.axes)
+
+    def scan(self, equation: Equation, function: str) -> Value:
+        """Compute a recurrence, and keep its state after the last token."""
+        own = {state.name: state for state in self.states}
+        state = state_of(equation, self.declaration)
+        names = RUNNING if function == "wkv" else (state.name,) if state else ()
+        if state is None or not own.keys() >= {*names} or NEW not in equation.out.axes:
+            self.refuse(f"{short_repr(equation.text)} without the axis {NEW!r} or the state {' '.join(names)}")
+        values = [self.read(operand) for operand in equation.operands[function in READS_STATE :]]
+        axes = set(equation.out.axes).union(*(value.axes for value in values))
+        least, most = n_operands(function)
+        if not least <= len(values) <= most or not axes <= {NEW, *state.axes}:
+            self.refuse(f"{function} of other than {least} to {most} tensors with axes of the state and {NEW!r}")
+        before = [self.initial(own[name]) for name in names]
+        first, *_ = values
+        if function in READS_STATE and first.axes[:2] == ("b", NEW):  # gives it a gradient, as after a context
+            before[0] = before[0] + 0.0 * aligned(first.array[:, 0], ("b", *first.axes[2:]), state.axes)
+        arrays, inputs = [value.array for value in values], [value.axes for value in values]
+        array, *after = scan(function, equation.out.axes, state.axes, before, arrays, inputs)
+        self.after |= dict(zip(names, after, strict=True))
+        if function in READS_STATE:
+            self.values[state.name] = Value(after[0], state.axes)
+        return Value(array, equation.out.axes)
 
     def masked(self, value: Value, equation: Equation) -> Value:
         """Set the masked entries of a tensor to 0 if an equation sums the tensor over keys."""
@@ -254,6 +294,8 @@ class _Run:
 
     def apply(self, equation: Equation, function: str) -> Value:
         """Compute the result of an equation that applies a function to one or more tensors."""
+        if function in SCANS:
+            return self.scan(equation, function)
         values = [self.read(operand) for operand in equation.operands]
         if function == "rope":
             return self.rotate(equation, values[0])
@@ -278,7 +320,7 @@ class _Run:
     def align(self, value: Value, out: Axes, equation: Equation) -> Array:
         """Return an array with dimensions that match the axes of the result."""
         if set(value.axes) <= set(out):
-            return _aligned(value.array, value.axes, out)
+            return aligned(value.array, value.axes, out)
         if tuple(map(self.size, value.axes)) == tuple(map(self.size, out)):
             return value.array
         return self.refuse(f"{short_repr(equation.text)}, whose operands and result have different axes,")
@@ -310,7 +352,7 @@ class _Run:
         frequencies = float(getattr(self.layer, "rope_theta", THETA)) ** (-2.0 * np.arange(width // 2) / width)
         angles = self.step.positions[:, None] * frequencies
         last = value.axes[-1]
-        sin, cos = (_aligned(part, (NEW, last), value.axes) for part in (np.sin(angles), np.cos(angles)))
+        sin, cos = (aligned(part, (NEW, last), value.axes) for part in (np.sin(angles), np.cos(angles)))
         turned = rotate_pairs(array[..., :width], sin, cos, False)
         if width < array.shape[-1]:
             turned = np.concatenate([turned, array[..., width:]], axis=-1)
@@ -323,7 +365,9 @@ class _Run:
         found: Cached = {}
         for state in self.states:
             place = state.axes.index(axis) if (axis := self.cached_axis(state)) else 0
-            if state.name == SHIFT and SHIFTED in self.values:
+            if state.name in self.after:
+                found[state.name] = self.after[state.name]
+            elif state.name == SHIFT and SHIFTED in self.values:
                 found[SHIFT] = self.input[:, -1]
             elif state.name not in self.computed:
                 self.refuse(f"the state {state.name}, which no equation computes")
@@ -341,17 +385,6 @@ class _Run:
         if tuple(value.array.shape) != tuple(self.input.shape) or value.axes[:2] != ("b", NEW):
             self.refuse(f"an output with the axes {short_repr(' '.join(value.axes))} instead of 'b q d'")
         return value.array
-
-
-def _aligned(array: Array, axes: Axes, out: Axes) -> Array:
-    """Transpose an array to the axes ``out``, and insert axes of length 1 for missing axes."""
-    order = tuple(axes.index(axis) for axis in out if axis in axes)
-    if order != tuple(range(len(axes))):
-        array = np.transpose(array, order)
-    if len(axes) == len(out):
-        return array
-    sizes = iter(array.shape)
-    return array.reshape(*(next(sizes) if axis in axes else 1 for axis in out))
 
 
 def _split(array: Array, axes: Axes, outer: str, parts: tuple[int, int]) -> Array:

@@ -22,7 +22,7 @@ from ..checkpoint.quantisation.method import Quantisation
 from ..checkpoint.quantisation.read import quantisation_variants, safetensors_type
 from ..checkpoint.stored_tensors import aliases, declared
 from ..core.amount import group_by
-from ..core.architecture import Architecture
+from ..core.architecture import PREDICTION_LAYERS, Architecture
 from ..core.errors import UnknownNameError, short_repr
 from ..core.record import NamedTuple
 from .result import Check
@@ -44,7 +44,6 @@ _ADDITIONAL = {
     "scales of a matrix's input": (".pre_quant_scale",),
 }  # fmt: skip
 ALIAS, MTP, NOT_TEXT = "other names of tied tensors", "multi-token prediction", "outside the language model"
-_MTP_KEYS = ("num_nextn_predict_layers", "num_mtp_layers", "nextn_predict_layers", "num_mtp_modules")
 _NUMBERED = re.compile(r"^(?:.*\.)?(?:layers|layer|h|blk|block|blocks)\.(\d+)\.")
 _OLD_NORM_NAMES = {"weight": "gamma", "bias": "beta"}
 _TOWER_PREFIXES = ("vision_tower.vision_model.", "vision_tower.")
@@ -268,8 +267,7 @@ def _additional(
 ) -> tuple[tuple[Group, ...], list[TensorInfo]]:
     """Return the known groups of undeclared tensors, and the undeclared tensors outside these groups."""
     blocks = max(stack.n_layers for stack in counted.architecture.stacks)
-    values = {**(headers.config or {}), **headers.metadata}
-    has_mtp = any(str(key).rpartition(".")[2] in _MTP_KEYS and bool(value) for key, value in values.items())
+    has_mtp = PREDICTION_LAYERS in counted.architecture.inputs
     groups: dict[str, list[TensorInfo]] = defaultdict(list)
     for tensor in headers:
         if tensor.name in used:

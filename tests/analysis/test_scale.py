@@ -11,7 +11,7 @@ from llmcalc.analysis.plan import counts, routed
 from llmcalc.core.errors import InputError, UnknownNameError
 from llmcalc.data import table
 from llmcalc.estimate.scaling.forms import TRAIN
-from llmcalc.estimate.scaling.law import COUNTS, QUANTITIES, Conditions
+from llmcalc.estimate.scaling.law import COMPUTE, COUNTS, QUANTITIES, TOKENS, Conditions
 from llmcalc.inputs.scaling_laws import EXPERT_LAWS, USUAL_LAWS, law, laws
 from llmcalc.report.catalogues import FORMULAS, LAW_CHECKED
 
@@ -23,6 +23,9 @@ def test_every_law_is_complete(name: str) -> None:
     one = law(name)
     assert one.form in FORMULAS
     assert one.counts in COUNTS
+    assert one.tokens in TOKENS
+    assert one.compute in COMPUTE
+    assert one.example or one.gap
     assert one.checked in LAW_CHECKED
     assert one.source.split()[0] in table("sources")
     assert set(one.range) <= set(QUANTITIES)
@@ -80,9 +83,10 @@ def test_each_law_gets_the_parameters_that_it_counts() -> None:
     counted = llmcalc.params(model)
     found = {point.law.name: point.parameters for point in llmcalc.scale(model, tokens=15e12).points}
     assert found["hoffmann-3"] == counted.total
-    assert found["kaplan"] == counted.non_embedding
     layers, width, seq = 32, 4096, 4096
     without_head = counted.non_embedding - 128256 * width
+    assert found["kaplan"] == without_head
+    assert found["porian"] == counted.non_embedding
     norms = counted.non_embedding - without_head - 128256 * width + (2 * layers + 1) * width
     expected = TRAIN * (without_head - norms) + 12 * layers * width * seq
     assert found["deepseek"] == pytest.approx(expected / TRAIN, rel=1e-9)
@@ -160,7 +164,12 @@ def test_laws_that_cannot_answer_say_why() -> None:
     assert reasons["hoffmann-1"].reason == "does not predict a loss"
     assert not reasons["hoffmann-1"].impossible
     assert found.spread("compute")
-    assert len(found.points) + len(found.silent) == len(USUAL_LAWS)
+    assert {point.law.name for point in found.points} | set(reasons) == {*USUAL_LAWS, *EXPERT_LAWS}
+    assert reasons["krajewski"].reason == "applies only to mixture-of-experts models"
+    with_experts = {one.law: one.reason for one in llmcalc.scale(compute=1e22, n_experts=8).silent}
+    assert with_experts == {
+        "krajewski": "fitted on 64 experts per active expert", "clark": "was fitted on one number of tokens",
+    }  # fmt: skip
 
 
 def test_a_loss_that_only_some_laws_reach_is_a_warning() -> None:
@@ -176,7 +185,28 @@ def test_the_middle_is_the_median() -> None:
     assert found.spread("parameters") == (sizes[0], sizes[2])
 
 
+def test_an_iso_flop_curve_has_its_lowest_loss_at_the_optimum() -> None:
+    found = llmcalc.scale(compute=1e21, over="params=1B..8B:x2", laws=["hoffmann-3", "kaplan", "deepseek"])
+    assert [one.middle("parameters") for one in found.curve] == [1e9, 2e9, 4e9, 8e9]
+    for one in found.curve:
+        assert one.middle("tokens") == pytest.approx(1e21 / 6 / one.middle("parameters"))
+        assert set(one.losses) == {"hoffmann-3", "kaplan"}
+        assert all(one.losses[law] >= found.losses[law] for law in one.losses)
+    assert found.lowest_on_curve == {"hoffmann-3": 1, "kaplan": 3}
+    assert [row["lowest_for"] for row in found.to_dict()["curve"]] == [[], ["hoffmann-3"], [], ["kaplan"]]
+    named = llmcalc.scale(compute=1e21, over="params=1e9,2B,4B,8B", laws=["hoffmann-3", "kaplan", "deepseek"])
+    assert named.curve == found.curve
+    routed = llmcalc.scale(compute=1e21, over="params=1B,2B", n_experts=64, granularity=8).curve[0].points[0]
+    assert (routed.active, routed.compute) == pytest.approx((1e9, 1e21))
+
+
 BAD = [
+    ({"compute": 1e21, "over": "tokens=1B,2B"}, "cannot be varied"),
+    ({"compute": 1e21, "over": "params"}, "invalid range"),
+    ({"compute": 1e21, "over": "params=1B..1000000B:+1B"}, "too many points"),
+    ({"parameters": 1e9, "over": "params=1B,2B"}, "requires compute alone"),
+    ({"compute": 1e21, "parameters": 1e9, "over": "params=1B,2B"}, "requires compute alone"),
+    ({"loss": 2.0, "over": "params=1B,2B"}, "requires compute alone"),
     ({}, "nothing to solve for"),
     ({"compute": -1e20}, "out of range"),
     ({"compute": float("nan")}, "not nan"),

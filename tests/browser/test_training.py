@@ -35,7 +35,7 @@ def test_a_keyboard_switches_to_training_and_back(visit: Visit) -> None:
     visit.wait()
     assert "task=train" in page.url
     assert "Full fine-tuning" in page.locator("#sentence").inner_text()
-    assert "needs" in page.locator("#sentence").inner_text()  # it does not fit
+    assert "does not fit a training step" in page.locator("#sentence").inner_text()
     for name in ("batch", "tokens", "mfu", "method", "optimizer", "recompute", "loss"):
         assert page.locator(f"#{name}").is_visible(), name
     for name in ("users", "osl", "weights", "kv"):

@@ -6,19 +6,11 @@ from hypothesis import given
 
 import llmcalc
 from llmcalc.calc.walk import visible_pairs
-from llmcalc.core.declaration import Declaration
 from llmcalc.core.form import symbol
 
 NAMES = {axis: symbol(axis) for axis in ("b", "q", "k", "c", "s", "n")}
 lengths = st.integers(1, 40)
 widths = st.integers(1, 23)
-
-
-def masked(mask):
-    """A declaration of nothing but a mask."""
-    declaration = Declaration({})
-    declaration.mask = mask
-    return declaration
 
 
 def seen(mask, query, key):
@@ -37,14 +29,14 @@ def seen(mask, query, key):
 @given(cached=st.integers(0, 30), new=lengths, width=widths, kind=st.sampled_from(("causal", "window", "chunk")))
 def test_visible_pairs_are_those_that_a_mask_lets_through(cached, new, width, kind):
     mask = kind if kind == "causal" else f"{kind}:{width}"
-    form = visible_pairs(masked(mask), NAMES)
+    form = visible_pairs(mask, NAMES)
     counted = sum(seen(mask, cached + i, j) for i in range(new) for j in range(cached + new))
     assert form(q=new, k=cached + new) == counted
 
 
 @given(new=lengths, width=widths)
 def test_a_bidirectional_window_looks_both_ways(new, width):
-    form = visible_pairs(masked(f"local:{width}"), NAMES)
+    form = visible_pairs(f"local:{width}", NAMES)
     assert form(q=new, k=new) == sum(seen(f"local:{width}", i, j) for i in range(new) for j in range(new))
 
 

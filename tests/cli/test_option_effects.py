@@ -29,9 +29,11 @@ AUDIO = {
 }  # fmt: skip
 # a dense, a sparse, an encoder-decoder, a recurrent, an encoder-only and a vision-language model
 DENSE, SPARSE, BOTH, RECURRENT, ENCODER, VISION = "gpt2", "mixtral", "t5-small", "mamba2", "bert", "qwen3-vl-2b"
+PREDICTING = "qwen3.5-0.8b"  # tokens that follow the next one
 LINES = (
     *(f"flops {model} --seq 96" for model in (DENSE, SPARSE, RECURRENT, ENCODER, VISION)),
     f"flops {SPARSE} --seq 96 --mode train",
+    *(f"{command} {PREDICTING}" for command in ("params", "flops", "memory --training", "train --tokens 10B")),
     f"flops {BOTH} --mode decode --context 100",
     "flops {config} --allow-unknown some_new_key --seq 96",
     *(f"traffic {model} --seq 96" for model in (ENCODER, VISION)),
@@ -117,6 +119,7 @@ MORE = (
     f"sweep {DENSE} traffic.total --over batch=1,2",
     f"sweep {SPARSE} latency.seconds --gpu h100:2 --over batch=1,64",
     f"sweep {DENSE} train.compute --over seq=64,96 --tokens 1B",
+    f"sweep {DENSE} memory.peak --over tp=1,5",
     *(
         f"{name} {DENSE} --seq 2000 {rest}"
         for name, rest in (("flops", ""), ("traffic", ""), ("communication", "--tp 2"))
@@ -148,7 +151,7 @@ VALUES = {
     "calibration": CALIBRATED,
     "carbon": "0.2", "completion": "97", "completions": "3", "compute": "1e22", "context": "50", "cp": "2",
     "days": "3", "depth": "1", "dollars": "1M", "dp": "2", "engine_tp": "2",
-    "engine_version": "0.6", "ep": "2", "etp": "1",
+    "engine_version": "0.6", "ep": "2", "etp": "1", "extras": "mtp",
     "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4", "gpu_memory": "30GiB",
     "max_latency": "2ms",
     "granularity": "4", "hours": "1M", "image": "97x61", "ignore": "HW", "inference": "1T", "inference_cost": "0.5",
@@ -161,7 +164,7 @@ VALUES = {
     "select": "HW", "share": "0.4", "sleep": "2", "seq": "80", "shapes": "gpt3", "step_tokens": "32",
     "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T", "virtual_stages": "2",
     "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1", "attention_weights": "fp8",
-    "experts": "fp8", "new_tokens": "7",
+    "experts": "fp8", "new_tokens": "7", "scale over": "params=1B,2B",
 }  # fmt: skip
 # options of the input and the form of the output
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file", "whole"}
@@ -190,6 +193,7 @@ COINCIDENTAL = {
     "pp": "no finding",
     "select": "a selection of all findings",
     "seq": "a size",
+    "skip_invalid": "a permission, which these points do not need",
     "step_tokens": "an encoder reads one sequence at once",
     "prefill": "no larger than the step",
     "tp": "no finding",

@@ -1,4 +1,4 @@
-"""Screens of ``fit``, ``serve`` and ``latency``: five parts in the same order, whose commands keep their promises."""
+"""Screens of ``fit``, ``serve``, ``latency`` and ``scale``: five parts in the same order, and commands that work."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ OTHERS = (
     "serve --gpu h100:8 -- vllm serve meta-llama/Llama-3.1-8B-Instruct -tp 3",
     "serve --gpu h100:4 -- vllm serve Qwen/Qwen3-32B -tp 4", "serve qwen3-8b --gpu rtx4090 --weights q4_k_m",
     "latency llama3.1-8b --gpu h100 --context 4096", "latency llama3.1-8b --gpu h100:4 --seq 1000 --new-tokens 100",
+    "scale --compute 1e21", "scale --compute 1e21 --over params=1B..8B:x2", "scale --gpu h100:512 --days 30",
+    "scale llama3-8b --tokens 15T", "scale --compute 1e23 --inference 10T", "scale --compute 1e22 --n-experts 64",
+    "scale mixtral-8x7b --tokens 1T", "scale --loss 2.2",
 )  # fmt: skip
 LINES = (*(text.format(*case) for text, *case in product(QUESTIONS, MODELS, GPUS)), *OTHERS)
 

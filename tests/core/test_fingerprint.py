@@ -32,7 +32,7 @@ def test_the_text_names_the_fields_of_stacks_and_sublayers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "known"), [("gpt2", "8d253a403a7d"), ("deepseek-v3", "53a78aae02ed"), ("mamba-130m", "1356303da384")]
+    ("model", "known"), [("gpt2", "8d253a403a7d"), ("deepseek-v3", "0c8dcd5a3935"), ("mamba-130m", "1356303da384")]
 )
 def test_a_fingerprint_changes_only_with_its_text(model: str, known: str) -> None:
     assert fingerprint(llmcalc.load(model)).startswith(f"sha256:{known}")

@@ -52,6 +52,7 @@ DEFINITIONS = {
     "selective_scan": "* exp * * * + * +",
     "gated_delta": "* * + * + * +",
     "rg_lru": "* - sqrt * * +",
+    "cumulative_sum": "* +",
     "decayed_state": "* * + * +",
     "matrix_wkv": "* * + * * +",
 }
@@ -70,8 +71,8 @@ def test_a_function_costs_what_its_definition_has_operations(name: str) -> None:
 BY_RESULT = {"relu", "sigmoid", "tanh", "exp", "softmax", "logsumexp", "softmax_fp32", "softcap", "collision", "keep"}
 OF_NOTHING = {"add", "scale", "copy", "gather", "cast", "identity", "mean", "rope", "top_k", "fft"}
 OF_ALL = {
-    "mul", "xielu", "rescaled", "collected", "selective_scan", "gated_delta", "rg_lru", "decayed_state", "matrix_wkv",
-    "wkv",
+    "mul", "xielu", "rescaled", "collected", "selective_scan", "gated_delta", "rg_lru", "cumulative_sum",
+    "decayed_state", "matrix_wkv", "wkv",
 }  # fmt: skip
 MORE = {
     "dropout": "mask",

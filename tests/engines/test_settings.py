@@ -54,7 +54,7 @@ def test_layouts_of_trtllm_serve_are_written_with_underscores() -> None:
         ("rtx3090", "Qwen/Qwen3-14B", [1, 2], {"weights", "max_model_len"}),
         ("rtx4090", "Qwen/Qwen3-14B", [1, 2], {"weights", "max_model_len"}),
         ("a100-sxm-40gb", "Qwen/Qwen3-30B-A3B", [1, 2], {"weights", "max_model_len"}),
-        ("h100", "meta-llama/Llama-3.3-70B-Instruct", [2, 4], {"weights", "tp", "gpus"}),
+        ("h100", "meta-llama/Llama-3.3-70B-Instruct", [1, 2, 4], {"weights", "enforce_eager", "max_model_len"}),
         ("v100-sxm2-32gb", "Qwen/Qwen3-32B --dtype half", [4], {"tp", "gpus"}),  # without fp8
     ],
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import exp, log
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import InputError, UnsupportedError
-from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, Repeated, Surface, effective_amount, minimiser
+from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, PowerSum, Repeated, Surface, effective_amount, minimiser
 
 surfaces = st.builds(
     Surface,
@@ -68,6 +68,42 @@ def test_the_least_cost_of_training_and_inference(law: Surface, c: float, served
 
     found = TRAIN * best * trained + INFER * best * served
     assert found <= min(map(cost, grid(n / 1000, n * 2, 400))) * (1 + 1e-9)
+
+
+terms = st.tuples(st.floats(5.0, 5000.0), st.floats(0.15, 0.6))
+sums = st.builds(
+    PowerSum,
+    e=st.floats(0.1, 3.0),
+    terms=st.lists(terms, min_size=1, max_size=2).map(tuple),
+    b=st.floats(5.0, 5000.0),
+    beta=st.floats(0.15, 0.6),
+    routing=st.sampled_from([0.0, 200.0]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sums, budgets)
+def test_the_optimum_of_several_terms(law: PowerSum, c: float) -> None:
+    n, d = law.optimum(c)
+    assume(n > 2)  # a model has at least one parameter
+    assert law.flops(n, d) == pytest.approx(c)
+    best = min(law.loss(size, c / law.flops(size, 1.0)) for size in grid(n / 100, n * 100, 401))
+    assert law.loss(n, d) <= best + 1e-9
+    assert law.parameters_on_path(d) == pytest.approx(n)
+    assert law.parameters_within(c, d) == pytest.approx(n)
+    loss = law.loss(n, d)
+    if loss - law.e > 1e-4:
+        assert law.compute_for(loss) == pytest.approx(c, rel=1e-6)
+        assert law.tokens_for(n, loss) == pytest.approx(d, rel=1e-6)
+        served, trained = law.lifetime(loss, d)
+        assert law.loss(served, trained) == pytest.approx(loss)
+        assert law.flops(served, trained + d * INFER / TRAIN) <= law.flops(n, d + d * INFER / TRAIN)
+
+
+def test_one_term_is_a_surface() -> None:
+    law, same = PowerSum(1.7, ((400.0, 0.34),), 410.0, 0.28), Surface(1.7, 400.0, 0.34, 410.0, 0.28)
+    assert law.optimum(1e22) == pytest.approx(same.optimum(1e22))
+    assert law.lifetime(2.0, 1e12) == pytest.approx(same.lifetime(2.0, 1e12), rel=1e-4)
 
 
 def test_no_inference_leaves_the_optimum() -> None:

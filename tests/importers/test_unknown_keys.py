@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import shlex
+import string
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 
 import llmcalc
 from llmcalc.cli.main import main
+from llmcalc.data import table
 from llmcalc.importers.hf import families
-from llmcalc.importers.hf.class_defaults import is_irrelevant
+from llmcalc.importers.hf.class_defaults import all_class_keys, class_keys, is_irrelevant, released_keys
 from llmcalc.importers.hf.unknown_keys import Effect, effect_of
 from llmcalc.schema.plain_data import MAX_CONFIG_SIZE, MAX_CONFIG_VALUES
 
@@ -98,6 +101,44 @@ def test_a_key_that_repeats_a_value_of_a_part_has_no_effect() -> None:
     assert (found.stacks, found.warnings) == (llmcalc.load(fuyu).stacks, ())
     assert "'intermediate_size'" in refusal({**fuyu, "intermediate_size": 59})
     assert "'n_gates'" in refusal({**fuyu, "n_gates": 53})
+
+
+def misspelt(generator: random.Random, key: str) -> str:
+    """Add, remove, replace or swap a letter of a key."""
+    at, letter = generator.randrange(len(key) - 1), generator.choice(string.ascii_lowercase)
+    swapped = key[:at] + key[at + 1] + key[at] + key[at + 2 :]
+    return generator.choice(
+        [key[:at] + letter + key[at:], key[:at] + key[at + 1 :], key[:at] + letter + key[at + 1 :], swapped]
+    )
+
+
+@pytest.mark.parametrize("model_type", random.Random(7).sample([n for n in families.names() if class_keys(n)], 60))
+def test_a_key_with_a_wrong_letter_is_an_error_that_suggests_the_key(model_type: str) -> None:
+    generator = random.Random(model_type)
+    if total({"model_type": model_type}) is None:
+        pytest.skip("the class has no defaults for all sizes")
+    for key, value in defaults(model_type).items():
+        wrong = misspelt(generator, key)
+        if wrong not in released_keys():
+            said = refusal({"model_type": model_type, wrong: value})
+            assert f"unknown config key '{wrong}'" in said
+            assert key in said[said.index("did you mean") : said.index("?")].split()
+            assert llmcalc.load({"model_type": model_type, wrong: value}, allow_unknown=[wrong]).warnings
+
+
+def test_a_wrong_letter_is_an_error_in_a_config_that_names_its_class() -> None:
+    named = {**LLAMA, "architectures": ["LlamaForCausalLM"]}
+    for key, meant in {"torch_dtyp": "torch_dtype", "rope_thata": "rope_theta", "head_dimm": "head_dim"}.items():
+        assert f"did you mean {meant}?" in refusal({**named, key: None})
+    assert "did you mean" not in refusal({**named, "rope_thata": 1, "head_dimm": 3})
+    assert "Did you mean rope_theta instead of 'rope_thata'?" in refusal({**named, "rope_thata": 1, "head_dimm": 3})
+
+
+def test_a_key_that_a_class_or_a_published_config_has_is_no_misspelling() -> None:
+    named = {**LLAMA, "architectures": ["LlamaForCausalLM"]}
+    for key in table("unknown_keys")["released"]:
+        assert key not in all_class_keys()
+        assert llmcalc.load({**named, key: 7}).stacks == llmcalc.load(LLAMA).stacks
 
 
 def test_all_unknown_keys_are_named_at_once(tmp_path: Path, capsys: Capture) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import llmcalc
 from llmcalc.analysis.compare import compared
-from llmcalc.analysis.quantity import Quantity, names, quantity, setting_names, swept, targets
+from llmcalc.analysis.quantity import Quantity, names, quantity, setting_names, targets, value_names, value_of
 from llmcalc.cli.commands import load
 from llmcalc.cli.memory_options import QUANTITY
 from llmcalc.core.errors import InputError
@@ -56,10 +56,13 @@ def _check_forms(found: Quantity, result: Any, values: dict[str, int]) -> None:
 
 
 def test_functions_read_the_list() -> None:
-    assert {name.partition(".")[0] for name in swept()} == {name for name in names() if quantity(name).parts}
+    assert {name.partition(".")[0] for name in value_names()} == {name for name in names() if quantity(name).parts}
     values = llmcalc.compare("gpt2", "gpt2", tp=2, gpu="h100:2").costs[0].tables
-    assert [cost.unit for cost in values] == [each.unit for each in compared()]
-    assert "communication" not in {
+    assert [{value_of(name).quantity.name for name in cost.values} for cost in values] == [
+        {each.name} for each in compared()
+    ]
+    assert all(value_of(name).unit == cost.unit for cost in values for name in cost.values)
+    assert "communication.sent" not in {
         name for cost in llmcalc.compare("gpt2", "gpt2").costs[0].tables for name in cost.values
     }
     for name in targets():
@@ -123,9 +126,9 @@ def test_latency_is_a_limit_a_target_and_compared() -> None:
     one, other = (llmcalc.latency(name, "h100", mode="decode", context=503) for name in ("gpt2", "llama3-8b"))
     tables = llmcalc.compare("gpt2", "llama3-8b", **given).costs
     for costs, result in zip(tables, (one, other), strict=True):
-        (table,) = (each for each in costs.tables if each.unit == "ns")
-        assert table.values["latency"] == round(result.seconds * 1e9)
-        assert table.values["low"] < table.values["latency"] < table.values["high"]
+        (table,) = (each for each in costs.tables if each.unit == "s")
+        assert table.values["latency.seconds"] == result.seconds
+        assert table.values["latency.low"] < table.values["latency.seconds"] < table.values["latency.high"]
     assert "latency" not in llmcalc.compare("gpt2", "llama3-8b").costs[0].results
     most = 2e3 * one.seconds
     (limit,) = llmcalc.check("gpt2", max_latency=f"{most} ms", **given).limits

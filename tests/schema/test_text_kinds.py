@@ -18,12 +18,15 @@ from llmcalc import layers
 from llmcalc.calc.sharding import Mesh
 from llmcalc.core.architecture import Architecture, declare
 from llmcalc.core.description.fingerprint import fingerprint
+from llmcalc.core.description.text_tokens import missing_state
 from llmcalc.core.errors import InputError
 from llmcalc.core.layer import Layer
+from llmcalc.core.ledger import stack_entries
 from llmcalc.core.traits import glossary
+from llmcalc.schema import preset_files
 from llmcalc.schema.describe import describe
 from llmcalc.schema.export import preset_text
-from llmcalc.schema.preset import build_preset, load_text
+from llmcalc.schema.preset import build_preset, load_file, load_text
 from llmcalc.schema.text_kinds import read_kinds
 
 SLOTS: dict[str, Any] = {
@@ -402,9 +405,59 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     (equations("y[b q d] = mul(y, shifted)"), "shifted)", "write the axes of shifted"),
     (changed(equations=["q[b q e] = x[b q d] wq[d e]"]), "equations", "computes the output y"),
     (changed(state=["S[b z]"]), "S[b z]", "unknown axis 'z'"),
+    (equations("z[b q d] = add(y, x)"), "z[b q d]", "no equation reads z, which 'z[b q d] = add(y, x)' computes"),
+    (changed(equations=["q[b q e] = x[b q d] wq[d e]", *SLOTS["equations"]]), "q[b q e]", "no equation reads q"),
+    (changed(state=["S[b e]"]), "S[b e]", "no equation computes the state S"),
+    (equations("y[b q d] = mul(y, shifted[b q d])"), "shifted", "reads the input of the previous token"),
+    (equations("y[b q d] = cumulative_sum(y)"), "cumulative_sum", "is a recurrence over the tokens"),
     (changed(mask="casual"), "mask", "mask must be one of causal"),
     (changed(mask={"window": "w"}), "mask", "unknown field 'w'"),
 ]
+
+
+REMEDIES = [  # a kind without state, the line that needs it, and the entries that mend it
+    (GROUPED_QUERY, "s[b h q k] = q[b q h e] k[b k g e]", {"state": ["k[b t g e]"]}, ""),
+    (GROUPED_QUERY | {"state": ["k[b t g e]"]}, "o[b q h v] = p[b h q k]", {"state": ["v[b t g v]"]}, ""),
+    (WINDOWED, "s[b h q k] = q[b q h e] k[b k g e]", {"state": ["k[b t g e]"]}, ""),
+    (
+        GROUPED_QUERY | {"axes": {axis: size for axis, size in GROUPED_QUERY["axes"].items() if axis != "t"}},
+        "s[b h q k] = q[b q h e] k[b k g e]",
+        {"state": ["k[b t g e]"]},
+        " and t: c + q to axes",
+    ),
+    (
+        WINDOWED | {"axes": {axis: size for axis, size in WINDOWED["axes"].items() if axis != "t"}},
+        "s[b h q k] = q[b q h e] k[b k g e]",
+        {"state": ["k[b t g e]"]},
+        " and t: min(c + q, w - 1) to axes",
+    ),
+    (CHANNEL_MIX, "xk[b q d] = add(xk, shifted)", {"state": [{"tensor": "shift[b d]", "role": "recurrent"}]}, ""),
+    (
+        SHORT_CONV,
+        "u[b qc i] = u[b qc i] conv[i K]",
+        {"state": [{"tensor": "conv[b i Kt]", "role": "conv"}]},
+        "",
+    ),
+]  # fmt: skip
+SIZES = {"n_heads": 6, "n_kv_heads": 2, "window": 5, "d_ff": 7}
+
+
+@pytest.mark.parametrize(("kind", "line", "remedy", "more"), REMEDIES, ids=lambda item: item if item else "")
+def test_a_kind_without_the_state_that_it_reads_is_refused(
+    kind: dict[str, Any], line: str, remedy: dict[str, Any], more: str
+) -> None:
+    values = {name: SIZES[name] for name in kind["fields"] if name in SIZES}
+    own = kind | {"state": [] if kind["state"] != ["k[b t g e]"] else kind["state"]}
+    text = json_lines(preset(own, values, d_model=18))
+    with pytest.raises(InputError, match=r"earlier token|previous token") as caught:
+        load_text(text, "own.yaml")
+    assert line in text.splitlines()[int(caught.value.where.split(":")[1]) - 1]
+    entry = remedy["state"][0]
+    spec = f'"{entry}"' if isinstance(entry, str) else f'{{tensor: "{entry["tensor"]}", role: {entry["role"]}}}'
+    assert caught.value.hint == f"add {spec} to state{more}"
+    encoder = preset(own, values, d_model=18)
+    encoder["architecture"]["stacks"]["decoder"]["role"] = "encoder"
+    assert build_preset(encoder, None, (), None).stacks
 
 
 def test_an_axis_is_named_by_its_field() -> None:
@@ -524,6 +577,9 @@ def test_any_text_is_counted_or_refused(
 
 
 HOSTILE: list[dict[str, Any]] = [
+    WINDOWED
+    | {"axes": WINDOWED["axes"] | {"t": "mod(q, q - 1)"}}
+    | {"fields": WINDOWED["fields"] | {"n_slots": "int", "n_heads": 3, "window": 5}},
     changed(equations=[*SLOTS["equations"], *["y[b q d] = add(y, x)"] * 10_000]),
     changed(axes=SLOTS["axes"] | {f"a{index}": 3 for index in range(1_000)}),
     equations("y[b q d] = " + "x[b q d] " * 10_000),
@@ -543,3 +599,33 @@ def test_a_hostile_definition_is_refused_at_once(kind: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         llmcalc.flops(built(kind, SLOTS_FIELDS), seq=5)
     assert time.perf_counter() - begin < 2
+
+
+OTHER_CACHES = {"compressed_attention"}  # whose state is summaries of tokens
+
+
+def test_the_documentation_shows_what_is_said_of_a_forgotten_state() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "presets.md").read_text("utf-8")
+    text = page.split("# file: decay.yaml\n")[1].split("```")[0]
+    entry = '      - {tensor: "taps[b h e Kt]", role: conv}\n'
+    assert load_text(text, "decay.yaml").stacks
+    with pytest.raises(InputError) as caught:
+        load_text("# file: decay.yaml\n" + text.replace(entry, ""), "decay.yaml")
+    assert f"error: {caught.value}\n" in page
+
+
+def test_decoders_of_presets_declare_what_they_read_from_earlier_tokens() -> None:
+    """The check of text kinds holds for every kind in a preset, and finds each of them without its state."""
+    stacks = (
+        stack for file in preset_files.files().values() for stack in load_file(file).stacks if stack.role == "decoder"
+    )
+    found = {entry.layer.kind(): entry.layer for stack in stacks for entry in stack_entries(stack)}
+    recurrent = 0
+    for kind, one in found.items():
+        declaration = one.declare()
+        if declaration.states and kind not in OTHER_CACHES:
+            assert missing_state(declaration) is None, kind
+            declaration.states.clear()
+            assert missing_state(declaration) is not None, kind
+            recurrent += one.IS_RECURRENT
+    assert recurrent > 5

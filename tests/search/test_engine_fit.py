@@ -179,6 +179,30 @@ def test_a_length_beyond_the_model_is_a_verdict_and_no_error() -> None:
     assert [change.settings for change in found.changes] == [{"seq": 1024}]
 
 
+@pytest.mark.parametrize(("model", "gpu", "seq", "weights"), [
+    ("llama3.1-8b", "m4-max-128gb", 8192, None), ("llama3-8b", "rtx4090", 65, "q4_k_m"),
+    ("mamba2-2.7b", "l4", 8192, None), ("llama3.1-8b", "h100", 509, None),
+])  # fmt: skip
+def test_as_many_requests_as_the_answer_states_fit_and_no_more(
+    model: str, gpu: str, seq: int, weights: str | None
+) -> None:
+    most = llmcalc.fit(model, gpu, seq=seq, weights=weights).requests
+    assert most
+    assert llmcalc.fit(model, gpu, seq=seq, weights=weights, batch=most).fits
+    more = llmcalc.fit(model, gpu, seq=seq, weights=weights, batch=most + 1)
+    assert not more.fits
+    assert more.requests == most
+
+
+@pytest.mark.parametrize(("model", "gpu", "seq", "batch"), [
+    ("llama3.1-8b", "h100", 512, 2000), ("mamba2-2.7b", "l4", 8192, 200), ("gpt2", "l4", 128, 5000),
+])  # fmt: skip
+def test_the_batch_that_is_offered_is_the_one_that_runs(model: str, gpu: str, seq: int, batch: int) -> None:
+    found = llmcalc.fit(model, gpu, seq=seq, batch=batch)
+    (offered,) = (change for change in found.changes if change.settings.keys() == {"batch"})
+    assert offered.settings["batch"] == offered.result.requests == found.requests
+
+
 def test_a_start_that_is_only_probable_offers_commands_that_start_for_sure() -> None:
     fit = llmcalc.fit("llama3.3-70b", "a100-sxm-40gb:4")
     assert fit.fits

@@ -419,21 +419,23 @@ def test_a_config_or_its_class_states_prediction_layers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["qwen3.5-27b", "glm-4.5-355b-a32b", "nemotron-3-super-120b-a12b"])
-def test_an_exported_preset_keeps_the_number_of_prediction_layers(name: str, tmp_path: Path) -> None:
+def test_an_exported_preset_keeps_its_prediction_layers(name: str, tmp_path: Path) -> None:
     from llmcalc.schema.export import preset_text
 
     file = tmp_path / "own.yaml"
     file.write_text(preset_text(llmcalc.load(name), "own"), "utf-8")
-    assert llmcalc.load(str(file)).inputs["prediction_layers"] == llmcalc.load(name).inputs["prediction_layers"] == 1
+    ((written, size),), ((extra, expected),) = (llmcalc.params(each).extras for each in (str(file), name))
+    assert (written.count, size) == (extra.count, expected) == (1, expected)
 
 
 MENTIONING = """
 import llmcalc
 from llmcalc.report.search import index
-from llmcalc.serving.start.draft_stacks import has_prediction
+from llmcalc.inputs.extras import prediction_of
 models = [llmcalc.load(name) for sizes in index().values() for name, _, _ in sizes.values()]
-said = [each for each in models if any("multi-token-prediction" in note and "not" in note for note in each.notes)]
-print(len(said), *(each.name for each in said if not has_prediction(each)))
+words = "multi-token-prediction", "--with mtp"
+said = [each for each in models if any(all(word in note for word in words) for note in each.notes)]
+print(len(said), *(each.name for each in said if not prediction_of(each)))
 """
 
 

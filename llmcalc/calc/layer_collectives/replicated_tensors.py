@@ -86,11 +86,8 @@ def enter(
     The backward pass gathers the input of a weight matrix again (``is_gathered_again``). If each rank needs other
     elements (``is_separate``), it also gathers the gradient instead of adding the terms of the ranks.
     """
-    is_sent = scope.mesh.sp and scope.mesh.ep > 1 and scope.used & set(axes)  # already sent to the ranks of experts
+    name, axes = _sent_tensor(scope, name, axes)
     version = scope.versions.get(name)
-    while version and version.source and not is_sent:
-        name, axes = version.source, tuple(axis for axis in axes if axis not in scope.used)
-        version = scope.versions.get(name)
     if version and version.factors:  # the gradients of its factors are partial sums too, which are reduced instead
         for factor in version.factors:
             enter(scope, factor, scope.versions[factor].axes, group)
@@ -110,6 +107,16 @@ def enter(
         scope.add(ALL_GATHER, group, f"{name}, gathered again", BACKWARD, axes)
     kind = REDUCE_SCATTER if is_scattered or scope.shards(axes) > 1 else ALL_GATHER if is_separate else ALL_REDUCE
     scope.add(kind, group, f"d{name}", BACKWARD, axes)
+
+
+def _sent_tensor(scope: DeclarationScope, name: str, axes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the tensor, with its axes, of which a tensor was made, unless it was sent to the ranks of experts."""
+    is_sent = scope.mesh.sp and scope.mesh.ep > 1 and scope.used & set(axes)
+    version = scope.versions.get(name)
+    while version and version.source and not is_sent:
+        name, axes = version.source, tuple(axis for axis in axes if axis not in scope.used)
+        version = scope.versions.get(name)
+    return name, axes
 
 
 def _reduce_weight_gradient(

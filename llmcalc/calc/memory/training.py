@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
-from ...core.architecture import Architecture, Block, Stack, declare, model_of
+from ...core.architecture import PREDICTION, Architecture, Block, Stack, declare, model_of
 from ...core.form import Form
 from ...core.record import changed, record, remembered
 from ...core.workload import Workload
@@ -193,7 +193,10 @@ def segments_and_loss(
             found[end] = _without_duplicate_stack_output(found[end], found[stack.name, 0].trace)
         if not stack.patch:
             end = stack.name, "outputs" if stack.outputs else len(stack.runs) - 1
-        loss = _loss(stack, outputs.trace, policy) or loss
+        own_loss = _loss(stack, outputs.trace, policy)
+        if own_loss and stack.role == PREDICTION:  # the losses of all modules are computed before the backward pass
+            own_loss = own_loss._replace(saved=Sum(("loss", loss.saved), (stack.name, own_loss.saved)))
+        loss = own_loss or loss
     return found, loss
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.type_names import Any
 from ..files import has_headers_only, read_headers_only
-from ..options import FULL_OUTPUT, MODEL, READING, load_model, refuse
+from ..options import FULL_OUTPUT, MODEL, READING, WITH, load_model, refuse
 from ..output import Answer, printed
 from ..spec import Command, Option
 
@@ -24,11 +24,12 @@ def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
     if has_headers_only(model):
         from ...report.weights import headers_document
 
-        refuse((BY, LAYOUT, *READING), {"by": by, "layout": layout, **given}, "on a checkpoint without a config.json")
+        options = (BY, LAYOUT, WITH, *READING)
+        refuse(options, {"by": by, "layout": layout, **given}, "on a checkpoint without a config.json")
         return headers_document(read_headers_only(model), "params")
     if layout is not None:
         refuse((BY,), {"by": by}, "on the tensors of a layout")
     return params_document(params(load_model(model, given)), by, layout)
 
 
-COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *FULL_OUTPUT), run),)
+COMMANDS = (Command("params", (MODEL, BY, LAYOUT, WITH, *READING, *FULL_OUTPUT), run),)

@@ -7,7 +7,7 @@ from typing import Any
 from ...core.errors import InputError
 from ...inputs.training_settings import BUDGETS, LAW_LENGTH, LAWS, PARAMETERS, SCALE
 from ..memory_options import MACHINE, PRICE, machine, settings
-from ..options import CHART_OUTPUT, READING, load_model, refuse
+from ..options import ALL, CHART_OUTPUT, NOTES, READING, load_model, refuse
 from ..output import Answer, printed
 from ..spec import Argument, Command, Option, option_of
 
@@ -40,5 +40,5 @@ def run(model: str | None, laws: list[str], shapes: list[str], seq: int, **given
     return scale_document(plan, found, seq)
 
 
-OPTIONS = (*BUDGET, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *CHART_OUTPUT)
+OPTIONS = (*BUDGET, *MACHINE, *AMOUNTS, LAW, SHAPE, SEQ, *READING, *CHART_OUTPUT, NOTES, ALL)
 COMMANDS = (Command("scale", (MODEL, *OPTIONS), run),)

@@ -19,6 +19,7 @@ from ..options import (
     PATCHES,
     READING,
     SIZES,
+    WITH,
     load_model,
     values,
 )
@@ -73,8 +74,8 @@ def run_memory(model: str, **given: Any) -> Answer:
 
 
 COMMANDS = (
-    Command("flops", (MODEL, *FLOPS, RECOMPUTE, BY, *READING, *MODEL_OUTPUT), run_flops),
+    Command("flops", (MODEL, *FLOPS, WITH, RECOMPUTE, BY, *READING, *MODEL_OUTPUT), run_flops),
     question("traffic", MODEL, TRAFFIC, MODEL_OUTPUT),
     question("communication", MODEL, COMMUNICATION, MODEL_OUTPUT),
-    Command("memory", (TRAINED_MODEL, TRAINING_FILE, IMAGE, *TABLE), run_memory),
+    Command("memory", (TRAINED_MODEL, TRAINING_FILE, IMAGE, WITH, *TABLE), run_memory),
 )

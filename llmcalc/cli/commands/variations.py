@@ -23,6 +23,7 @@ OVER = Option(
     "--over", "Values, such as seq=1k..1M:x2, n_layers=24,32, weights=bf16,nf4 or tp=1,2,4 (1k is 1024; repeatable).",
     "NAME=VALUES", repeatable=True,
 )  # fmt: skip
+SKIP = Option("--skip-invalid", "Leave out points that are an error, and print the reasons.", kind=bool)
 MODELS = Argument("models", "Two or more models; ratios are relative to the first.", 2, True, "models")
 FIRST = Argument("first", MODEL.help, complete=MODEL.complete)
 SECOND = Argument("second", "Model to compare with the first.", complete=MODEL.complete)
@@ -58,7 +59,8 @@ def run_sweep(model: str, quantities: list[str], over: list[str], **given: Any) 
 
     axes = read_axes(over)
     check_rows(axes)
-    return sweep_document(sweep(model, quantities, axes, **values(READING, given), **settings(given, QUANTITY)))
+    asked = {**values((*READING, SKIP), given), **settings(given, QUANTITY)}
+    return sweep_document(sweep(model, quantities, axes, **asked))
 
 
 @printed
@@ -83,7 +85,7 @@ def run_design(family: str, overrides: list[str], over: list[str], **given: Any)
 
 
 COMMANDS = (
-    Command("sweep", (MODEL, QUANTITIES, OVER, *QUANTITY, *READING, *CHART_OUTPUT, NOTES), run_sweep),
+    Command("sweep", (MODEL, QUANTITIES, OVER, SKIP, *QUANTITY, *READING, *CHART_OUTPUT, NOTES), run_sweep),
     question("compare", MODELS, quantity_options(compared()), (*CHART_OUTPUT, NOTES)),
     Command("diff", (FIRST, SECOND, *OVERRIDES, *READING[1:], *OUTPUT), run_diff),
     Command("design", (FAMILY, *DESIGN, SET, OVER, *OF_TARGET, *CHART_OUTPUT), run_design),

@@ -105,11 +105,12 @@ class CompiledFunction:
     Attributes:
         compute: the function. It must not depend on anything else that changes.
         least: lower bound of each input.
+        most_pieces: number of closed forms after which other inputs are computed one by one.
         pieces: closed forms known so far. The first whose guards are satisfied applies.
     """
 
-    def __init__(self, compute: Callable[..., Any], least: Mapping[str, int]) -> None:
-        self.compute, self.least = compute, dict(least)
+    def __init__(self, compute: Callable[..., Any], least: Mapping[str, int], most_pieces: int = MOST_PIECES) -> None:
+        self.compute, self.least, self.most_pieces = compute, dict(least), most_pieces
         self.pieces: list[ClosedForm] = []
         self._is_traceable = True
 
@@ -124,9 +125,14 @@ class CompiledFunction:
         found = self._trace(sizes)
         return found.functions[1](**sizes) if found else self.compute(**sizes)
 
+    @property
+    def can_trace(self) -> bool:
+        """Whether more closed forms can be traced."""
+        return self._is_traceable and len(self.pieces) < self.most_pieces
+
     def _trace(self, sizes: Mapping[str, int]) -> ClosedForm | None:
         """Trace and add the closed form for the given sizes, or return None if they cannot be traced."""
-        if len(self.pieces) == MOST_PIECES or not self._is_traceable:
+        if not self.can_trace:
             return None
         trace = Tracer(sizes, self.least)
         try:
@@ -150,9 +156,11 @@ class CompiledFunction:
         largest = {name: int(column.max()) for name, column in inputs.items()} if left.size else {}
         while left.size:
             if number == len(self.pieces) and self._trace(_at(inputs, left[0])) is None:
+                some = left[:1] if self.can_trace else left  # other inputs may have a closed form
                 found = found.astype(object)
-                found[left] = [self.compute(**_at(inputs, place)) for place in left]
-                break
+                found[some] = [self.compute(**_at(inputs, place)) for place in some]
+                left = left[some.size :]
+                continue
             piece, number = self.pieces[number], number + 1
             is_large = piece.bound(largest) > LARGEST
             some = inputs if left.size == found.size else {name: column[left] for name, column in inputs.items()}

@@ -13,6 +13,7 @@ from ..part import LARGEST_SIZE
 from ..record import record
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_WINDOW = re.compile(r"min\(c, (\w+) - 1\) \+ q")
 
 
 @record
@@ -103,6 +104,16 @@ def computation_order(fields: tuple[TextField, ...]) -> tuple[TextField, ...]:
     return tuple(found)
 
 
+def window_of(length: int | str) -> str:
+    """Return the window of an axis of keys, as the name of an axis or field or a number, or an empty string.
+
+    >>> window_of("min(c, w - 1) + q")
+    'w'
+    """
+    match = _WINDOW.fullmatch(str(length))
+    return match[1] if match else ""
+
+
 def length_of(axis: TextAxis, sizes: Mapping[str, int]) -> int | str:
     """Return an axis length as an integer, or as an expression in terms of axes and the workload."""
     if isinstance(axis.length, str) and not names_in(axis.length) <= sizes.keys():
@@ -125,5 +136,5 @@ def evaluated(what: str, text: str, names: Mapping[str, Any]) -> Any:
     except InputError as error:
         error.message = f"{what}: {error.message}"
         raise
-    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise DescriptionError(f"{what}: cannot evaluate {short_repr(text)}: {error}") from None

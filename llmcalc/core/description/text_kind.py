@@ -22,7 +22,7 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..axes import WORKLOAD
+from ..axes import GLOSSARY, WORKLOAD
 from ..declaration import Declaration
 from ..equation import read
 from ..errors import SizeError, short_repr
@@ -30,7 +30,7 @@ from ..form import Form, symbol
 from ..layer import Layer
 from ..record import changed, record
 from ..traits import Parallel, Roles
-from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of
+from .text_definition import TextField, TextKind, computation_order, evaluated, length_of, size_of, window_of
 from .text_sizes import shrink_related, shrink_rules, width_multiple
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class TextLayer(Layer):
             declaration.state(state.spec, state.role)
         mask, width = definition.mask
         declaration.mask = f"{mask}:{size_of('the mask', width, sizes)}" if width else mask
+        windows = {axis: window_of(length) for axis, length in declaration.axes.items() if mask and axis != "k"}
+        declaration.masks = {axis: f"window:{declaration.axes.get(own, own)}" for axis, own in windows.items() if own}
         return declaration
 
     def shrink_related(self, sizes: Sizes, small: dict[str, Any]) -> dict[str, Any]:
@@ -112,14 +114,16 @@ def layer_class(definition: TextKind) -> type[TextLayer]:
     }
     roles = {field.role for field in definition.fields if field.role}
     by_role = {role: " ".join(field.name for field in definition.fields if field.role == role) for role in roles}
-    named = [axis for axis in definition.axes if axis.name]
+    named, meanings = [axis for axis in definition.axes if axis.name], dict(GLOSSARY.values())
     optional = [field for field in definition.fields if field.default is not None]
     members = {
         "__annotations__": types,
         "__doc__": definition.description or f"Layer kind {definition.name}, defined in a preset.",
         "__module__": __name__,
         "definition": definition,
-        "AXES": "\n".join(f"{axis.symbol}  {axis.name}  {axis.meaning or axis.name}" for axis in named),
+        "AXES": "\n".join(
+            f"{axis.symbol}  {axis.name}  {axis.meaning or meanings.get(axis.name, axis.name)}" for axis in named
+        ),
         "ROLES": Roles(**by_role),
         "SHRINK": shrink_rules(definition),
         "WIDTH_MULTIPLE": width_multiple(definition),

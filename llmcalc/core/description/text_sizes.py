@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..equation import read
 from ..expression import parse, subtrees
-from .text_definition import TextKind, size_of
+from .text_definition import TextKind, size_of, window_of
 
 if TYPE_CHECKING:
     from ..shrink import Sizes
@@ -18,7 +18,7 @@ WIDTH = "d_model"
 PARTS = 12  # multiple of the width if a field divides it: an even number of channels for 1, 2, 3 or 6 heads
 MOST_PARTS = 64  # larger constant divisors of the width are ignored
 RATIOS = (2, 3, 5)
-WINDOWS, CHUNKS, ROTATED = "7 11 13 5", "5 3", "rotated 10 14 22 26 34"
+WINDOWS, CHUNKS, ROTATED = "window 7 11 13 5", "5 3", "rotated 10 14 22 26 34"
 
 
 def width_multiple(kind: TextKind) -> int:
@@ -31,6 +31,9 @@ def width_multiple(kind: TextKind) -> int:
 def shrink_rules(kind: TextKind) -> dict[str, str]:
     """Return a rule for each integer field. The rules make sizes small and masks shorter than the test sequence."""
     rules = {field.name: "always" for field in kind.fields if field.type == "int" and field.name != WIDTH}
+    for axis in kind.axes:
+        window = window_of(axis.length)
+        rules |= {field: f"always {WINDOWS}" for field in (window, _field_of(kind, window)) if field in rules}
     mask, width = kind.mask
     if width in rules:
         rules[width] = f"always {WINDOWS if mask == 'window' else CHUNKS}"

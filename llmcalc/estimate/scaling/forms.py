@@ -1,12 +1,14 @@
 """Scaling-law formulas for the loss of a model with N parameters and D tokens, and for the optimal N and D.
 
-Optima apply to 6·N·D FLOPs. The formulas are fitted to published training runs and are never exact.
+Optima apply to 6·N·D FLOPs, unless a form counts others too. The formulas are fitted to published training runs and are
+never exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import exp, inf, log, log10
+from typing import ClassVar
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
@@ -15,39 +17,51 @@ from ...core.setting import LARGEST
 TRAIN, INFER = 6, 2  # FLOPs per parameter and token in training and in a forward pass [kaplan2020, Section 2.1]
 GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation
 FAR = 1e3  # factor of the search range around the optimum for unlimited data
+EXPERT_FLOPS, ROUTING_FLOPS = 6, 14  # per weight of an expert and of a router, and token [krajewski2024, Equation 10]
+D_PER_BLOCK = 64  # ratio of d_model to the number of blocks [krajewski2024, Section 6.1]
 STEPS = 200  # bisection steps, enough for the precision of a float
 
 
 class ScalingForm:
     """Base class for scaling-law formulas. Subclasses override the methods that their formula supports."""
 
+    lacks: ClassVar[str] = "does not predict a loss"  # why the other methods have no result
+
     def loss(self, n: float, d: float) -> float:
         """Return the loss of a model with N parameters after D training tokens."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
+
+    def flops(self, n: float, d: float) -> float:
+        """Return the training FLOPs, as if a token used all N parameters."""
+        return TRAIN * n * d
+
+    def parameters_within(self, c: float, d: float) -> float:
+        """Return the number of parameters N whose training on D tokens takes C FLOPs."""
+        return c / TRAIN / d
 
     def optimum(self, c: float) -> tuple[float, float]:
         """Return the (N, D) pair with the lowest loss for C FLOPs."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def tokens_on_path(self, n: float) -> float:
         """Return the number of tokens D for which N is optimal."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def parameters_on_path(self, d: float) -> float:
         """Return the number of parameters N for which D is optimal."""
-        raise UnsupportedError("does not predict an optimum")
+        raise UnsupportedError(self.lacks)
 
     def compute_for(self, loss: float) -> float:
         """Return the minimum compute C needed to reach a target loss."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
     def tokens_for(self, n: float, loss: float) -> float:
         """Return the number of tokens D after which a model with N parameters reaches a target loss."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
         """Return the (N, D) pair that reaches a target loss at the lowest total cost of training and inference."""
-        raise UnsupportedError("does not predict a loss")
+        raise UnsupportedError(self.lacks)
 
 
 @record
@@ -90,8 +104,7 @@ class Surface(ScalingForm):
         """Return the number of tokens D after which a model with N parameters reaches a target loss."""
         rest = self._reducible(loss) - self.a / n**self.alpha
         if rest <= 0:
-            message = f"{n:.4g} parameters never reach a loss below {self.loss(n, inf):.4g}"
-            raise InputError(message, parameter="loss", hint="use a higher loss or more parameters")
+            raise never_reached(n, self.loss(n, inf))
         return self._d(rest)
 
     def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
@@ -121,8 +134,7 @@ class Surface(ScalingForm):
 
     def _reducible(self, loss: float) -> float:
         if loss <= self.e:
-            message = f"a loss of {loss:g} is not above the irreducible loss {self.e:.4g}"
-            raise InputError(message, parameter="loss", hint="use a higher target loss")
+            raise below_irreducible(loss, self.e)
         return float((loss - self.e) ** (1 / self.outer))
 
     def _n(self, term: float) -> float:
@@ -179,7 +191,7 @@ class Path(ScalingForm):
     def compute_for(self, loss: float) -> float:
         """Return the minimum compute C needed to reach a target loss."""
         if self.l_c is None:
-            raise UnsupportedError("does not predict a loss")
+            raise UnsupportedError(self.lacks)
         return bounded(self.l_c * self.unit * power(loss, -1 / self.l_a))
 
 
@@ -237,6 +249,7 @@ class Repeated(Surface):
 class Routed(ScalingForm):
     """Loss ``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed token count [clark2022, Equation 1]."""
 
+    lacks: ClassVar[str] = "was fitted on one number of tokens"
     a: float
     b: float
     c: float
@@ -252,17 +265,78 @@ class Routed(ScalingForm):
 
 
 @record
-class Sparse(ScalingForm):
-    """Loss ``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)`` for sparsity S [abnar2025, Equation 6]."""
+class PowerSum(ScalingForm):
+    """Loss ``L = e + Σ a/N^α + b/D^β`` with several terms in N, and FLOPs ``C = 6·N·D·(1 + routing/N^(1/3))``.
 
-    constants: Mapping[str, float]
-    dense: float
+    At the optimum, ``Σ α·a/N^α`` equals ``β·b/D^β`` times the elasticity of the FLOPs in N, which gives D for each N.
+    """
+
+    e: float
+    terms: tuple[tuple[float, float], ...]
+    b: float
+    beta: float
+    routing: float = 0.0
 
     def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N total parameters after D training tokens."""
-        of, dense = self.constants, self.dense
-        routed = of["c"] / dense ** of["lambda"] + of["d"] / (dense ** of["delta"] * n ** of["gamma"])
-        return float(of["e"] + of["a"] / n ** of["alpha"] + of["b"] / d ** of["beta"] + routed)
+        """Return the loss of a model with N parameters after D training tokens."""
+        return float(self.e + sum(a / n**alpha for a, alpha in self.terms) + self.b / d**self.beta)
+
+    def flops(self, n: float, d: float) -> float:
+        """Return the training FLOPs, including routing, as if a token used all N parameters."""
+        return float(TRAIN * n * d * (1 + self.routing / n ** (1 / 3)))
+
+    def parameters_within(self, c: float, d: float) -> float:
+        """Return the number of parameters N whose training on D tokens takes C FLOPs."""
+        return least(lambda n: self.flops(n, d) >= c, STEPS)
+
+    def tokens_on_path(self, n: float) -> float:
+        """Return the number of tokens D for which N is optimal."""
+        return bounded(self._path(n))
+
+    def _path(self, n: float) -> float:
+        routing = self.routing / n ** (1 / 3)
+        elasticity = 1 - routing / (1 + routing) / 3
+        slope = sum(alpha * a / n**alpha for a, alpha in self.terms)
+        return float((elasticity * self.beta * self.b / slope) ** (1 / self.beta))
+
+    def parameters_on_path(self, d: float) -> float:
+        """Return the number of parameters N for which D is optimal."""
+        return least(lambda n: self._path(n) >= d, STEPS)
+
+    def optimum(self, c: float) -> tuple[float, float]:
+        """Search for the (N, D) pair with the lowest loss for C FLOPs."""
+        n = least(lambda n: self.flops(n, self._path(n)) >= c, STEPS)
+        return n, self.tokens_on_path(n)
+
+    def compute_for(self, loss: float) -> float:
+        """Return the minimum compute C needed to reach a target loss."""
+        if loss <= self.e:
+            raise below_irreducible(loss, self.e)
+        n = self._least_size(loss)
+        return bounded(self.flops(n, self.tokens_on_path(n)))
+
+    def _least_size(self, loss: float) -> float:
+        return least(lambda n: self.loss(n, self._path(n)) <= loss, STEPS)
+
+    def tokens_for(self, n: float, loss: float) -> float:
+        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
+        rest = loss - self.loss(n, inf)
+        if rest <= 0:
+            raise never_reached(n, self.loss(n, inf))
+        return power(self.b / rest, 1 / self.beta)
+
+    def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
+        """Search for the (N, D) pair that reaches a target loss at the lowest total cost of training and inference."""
+        largest = self._least_size(loss)  # without inference
+
+        def cost(n: float) -> float:
+            try:
+                return self.flops(n, self.tokens_for(n, loss) + inference * INFER / TRAIN)
+            except InputError:  # too small for this loss
+                return inf
+
+        n = minimiser(cost, largest / FAR, largest)
+        return n, self.tokens_for(n, loss)
 
 
 def saturated(experts: float, start: float, most: float) -> float:
@@ -274,9 +348,23 @@ def saturated(experts: float, start: float, most: float) -> float:
     return round(1 / (1 / (experts - 1 + 1 / (1 / start - 1 / most)) + 1 / most), 12)
 
 
-def granular(of: Mapping[str, float], granularity: float) -> Surface:
-    """Return the loss surface ``L = c + (g/G^γ + a)/N^α + b/D^β`` for granularity G [krajewski2024, Equation 9]."""
-    return Surface(of["c"], of["g"] / granularity ** of["gamma"] + of["a"], of["alpha"], of["b"], of["beta"])
+def sparse(of: Mapping[str, float], dense: float) -> PowerSum:
+    """Return ``L = e + a/N^α + b/D^β + c/(1-S)^λ + d/((1-S)^δ·N^γ)``, where S is the sparsity and ``dense`` is 1 - S
+    [abnar2025, Equation 6].
+    """
+    terms = (of["a"], of["alpha"]), (of["d"] / dense ** of["delta"], of["gamma"])
+    return PowerSum(of["e"] + of["c"] / dense ** of["lambda"], terms, of["b"], of["beta"])
+
+
+def granular(of: Mapping[str, float], granularity: float, experts: float, per_active: float) -> PowerSum:
+    """Return ``L = c + (g/G^γ + a)/N^α + b/D^β`` for granularity G [krajewski2024, Equation 9].
+
+    The FLOPs of routing are ``14·E·G·d / (6·12·d²)`` times the others [Equation 10], with 12·d³/64 active parameters.
+    """
+    width = (D_PER_BLOCK / (12 * per_active)) ** (1 / 3)  # d_model / N^(1/3)
+    routing = ROUTING_FLOPS * experts * granularity / (EXPERT_FLOPS * 12 * width)
+    terms = (of["g"] / granularity ** of["gamma"] + of["a"], of["alpha"])
+    return PowerSum(of["c"], (terms,), of["b"], of["beta"], routing)
 
 
 def joint(of: Mapping[str, float], experts: float) -> Surface:
@@ -296,6 +384,18 @@ def effective_amount(amount: float, unique: float, rate: float) -> float:
     (3.73, 1.0)
     """
     return unique + unique * rate * (1 - exp(-(amount / unique - 1) / rate))
+
+
+def below_irreducible(loss: float, irreducible: float) -> InputError:
+    """Return the error of a target loss that no model reaches."""
+    message = f"a loss of {loss:g} is not above the irreducible loss {irreducible:.4g}"
+    return InputError(message, parameter="loss", hint="use a higher target loss")
+
+
+def never_reached(n: float, lowest: float) -> InputError:
+    """Return the error of a target loss below the lowest one of N parameters."""
+    message = f"{n:.4g} parameters never reach a loss below {lowest:.4g}"
+    return InputError(message, parameter="loss", hint="use a higher loss or more parameters")
 
 
 def least(reaches: Callable[[float], bool], steps: int) -> float:

@@ -14,9 +14,23 @@ COUNTS = {
     "total": "all parameters of a dense model, embeddings included",
     "active": "parameters that a token uses, embeddings included",
     "stored": "all parameters, including all experts",
-    "stored-non-embedding": "all parameters outside look-up tables, including all experts",
-    "non-embedding": "active parameters outside look-up tables",
+    "stored-non-embedding": "all parameters outside embeddings and the head, including all experts",
+    "non-embedding": "active parameters outside embeddings and the head",
+    "with-head": "active parameters outside the input embedding, with the head",
     "flops-per-token": "non-embedding training FLOPs per token, attention included, divided by 6",
+}
+TOKENS = {
+    "trained": "training tokens, none of them repeated",
+    "repeated": "training tokens; repetitions of unique tokens count less",
+    "fixed": "training tokens, the same number in every run",
+}
+COMPUTE = {
+    "6nd": "6·N·D, of the active parameters",
+    "all-flops": "all FLOPs of a run, with embeddings, attention and logits; computed as 6·N·D",
+    "minimum": "fewest FLOPs, at batches far below the critical size; 6·N·D is about 1.8 times as many",
+    "flops-per-token": "FLOPs per token times D, which is 6·N·D",
+    "routing": "6·N·D of the active parameters, and the FLOPs of routing",
+    "unstated": "training FLOPs; how they were counted is not published; computed as 6·N·D",
 }
 QUANTITIES = {
     "n": "parameters", "d": "tokens", "c": "FLOPs", "ratio": "tokens per parameter", "epochs": "epochs",
@@ -82,8 +96,12 @@ class Law:
     Attributes:
         title: authors, year and fit.
         counts: definition of N, given as a key of ``COUNTS``.
+        tokens: definition of D, given as a key of ``TOKENS``.
+        compute: definition of C, given as a key of ``COMPUTE``.
         unit: unit of C in FLOPs.
         checked: source of the constants (``true``: paper, ``copies``: several transcriptions, ``false``: one).
+        example: published figures that the law reproduces, if any.
+        gap: published figures that the law does not reproduce, or why there are none.
     """
 
     name: str
@@ -92,10 +110,14 @@ class Law:
     constants: Mapping[str, float]
     uncertainty: Mapping[str, str]
     counts: str
+    tokens: str
+    compute: str
     range: Mapping[str, tuple[float | None, float | None]]
     unit: float
     source: str
     checked: str
+    example: str
+    gap: str
     note: str
 
     def of(self, conditions: Conditions) -> forms.ScalingForm:
@@ -115,11 +137,13 @@ class Law:
                 return forms.Repeated(**constants, unique=conditions.unique)
             return forms.Surface(**{name: constants[name] for name in ("e", "a", "alpha", "b", "beta")})
         if self.form == "granular":
-            return forms.granular(constants, conditions.granularity or 1.0)
+            return forms.granular(
+                constants, conditions.granularity or 1.0, experts, per_active(self.counts, conditions)
+            )
         if self.form == "joint":
             return forms.joint(constants, experts)
         if self.form == "sparse":
-            return forms.Sparse(constants, 1 / experts)
+            return forms.sparse(constants, 1 / experts)
         if self.form == "routed":
             many = forms.saturated(experts, constants["e_start"], constants["e_max"])
             return forms.Routed(constants["a"], constants["b"], constants["c"], constants["d"], many)
@@ -142,7 +166,7 @@ class Law:
         for name, value in values.items():
             low, high = self.range.get(name, (None, None))
             if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-                return f"fitted on {low:g} to {high:g} {QUANTITIES[name]}"
+                return f"fitted on {' to '.join(f'{end:g}' for end in {low: 0, high: 0})} {QUANTITIES[name]}"
         return ""
 
     def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:
@@ -179,7 +203,7 @@ def per_active(counts: str, conditions: Conditions) -> float:
 def read_law(name: str, entry: Mapping[str, Any]) -> Law:
     """Create a law from a data file entry."""
     checked = entry["checked"]
-    own = {"uncertainty": {}, "unit": 1.0, "note": "", **entry}
+    own = {"uncertainty": {}, "unit": 1.0, "example": "", "gap": "", "note": "", **entry}
     own["checked"] = checked if isinstance(checked, str) else str(checked).lower()
     own["range"] = {quantity: (low, high) for quantity, (low, high) in entry.get("range", {}).items()}
     return Law(name=name, **own)

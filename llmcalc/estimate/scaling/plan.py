@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,18 +14,29 @@ from .query import LifetimeOptimum, NoAnswer, Plan, Point, Query
 
 
 def plan(
-    laws: Iterable[Law], query: Query, conditions: Conditions | None = None, model: Architecture | None = None
+    laws: Sequence[Law],
+    query: Query,
+    conditions: Conditions | None = None,
+    model: Architecture | None = None,
+    covered: bool = False,
 ) -> Plan:
-    """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any."""
+    """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any.
+
+    If ``covered``, laws that were fitted on other numbers of experts are left out, unless there are no others.
+    """
     chosen, found = conditions or Conditions(), []
     failures: list[tuple[str, InputError]] = []
     for law in laws:
         try:
+            if covered and (reason := law.uncovered(chosen)):
+                raise UnsupportedError(reason)
             found.append(_point(law, query, chosen))
         except InputError as error:
             failures.append((law.name, error))
         except ArithmeticError:  # overflow or underflow
             failures.append((law.name, InputError("the result is out of range", hint="use less extreme values")))
+    if not found and covered:
+        return plan(laws, query, conditions, model)
     if not found:
         raise _most_informative(failures)
     silent = (NoAnswer(name, error.message, not isinstance(error, UnsupportedError)) for name, error in failures)
@@ -65,7 +76,7 @@ def _point(law: Law, query: Query, conditions: Conditions) -> Point:
 
 
 def _locate(form: ScalingForm, query: Query, n: float | None, per_active: float) -> tuple[float, float, float]:
-    """Return (N, D, C) for a query. C is 6·N·D of the active parameters unless the law defines C differently."""
+    """Return (N, D, C) for a query. C is divided by the parameters per active parameter."""
     d, c = query.tokens, query.compute
     c = None if c is None else c * per_active
     if n is None and d is None:
@@ -73,14 +84,14 @@ def _locate(form: ScalingForm, query: Query, n: float | None, per_active: float)
         assert c is not None
         return *form.optimum(c), c / per_active
     if n is None and d is not None:
-        n = form.parameters_on_path(d) if c is None else c / TRAIN / d
+        n = form.parameters_on_path(d) if c is None else form.parameters_within(c, d)
     assert n is not None
     if d is None:
         if query.loss is not None:
             d = form.tokens_for(n, query.loss)
         else:
-            d = form.tokens_on_path(n) if c is None else c / TRAIN / n
-    return n, d, TRAIN * n * d / per_active
+            d = form.tokens_on_path(n) if c is None else c / form.flops(n, 1.0)
+    return n, d, form.flops(n, d) / per_active
 
 
 def _optimum_at_loss(form: ScalingForm, n: float, loss: float | None, per_active: float) -> dict[str, float]:
@@ -102,5 +113,5 @@ def _lifetime_optimum(
         best, trained = form.lifetime(loss, tokens)
     except InputError:
         return None
-    own, least = (TRAIN * size * seen + INFER * size * tokens for size, seen in ((n, d), (best, trained)))
+    own, least = (form.flops(size, seen + tokens * INFER / TRAIN) for size, seen in ((n, d), (best, trained)))
     return LifetimeOptimum(best, trained, least / per_active, 1 - least / own)

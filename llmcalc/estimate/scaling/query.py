@@ -124,7 +124,12 @@ class NoAnswer(NamedTuple):
 
 @record
 class Plan(NotebookDisplay):
-    """Answers from several scaling laws to one query. ``silent`` lists the laws that have no answer."""
+    """Answers from several scaling laws to one query.
+
+    Attributes:
+        silent: laws that have no answer.
+        curve: plans of given sizes with the same compute, of an iso-FLOP curve.
+    """
 
     query: Query
     setting: Conditions
@@ -132,6 +137,7 @@ class Plan(NotebookDisplay):
     silent: tuple[NoAnswer, ...]
     model: Architecture | None = None
     budget: Any = None
+    curve: tuple[Plan, ...] = ()
 
     EVIDENCE: ClassVar[dict[str, str]] = dict.fromkeys(("parameters", "tokens", "compute", "loss"), "fitted")
 
@@ -166,6 +172,17 @@ class Plan(NotebookDisplay):
         return float(found[half]) if len(found) % 2 else float((found[half - 1] * found[half]) ** 0.5)
 
     @property
+    def losses(self) -> dict[str, float]:
+        """Loss by each law that predicts one."""
+        return {point.law.name: point.loss for point in self.points if point.loss is not None}
+
+    @property
+    def lowest_on_curve(self) -> dict[str, int]:
+        """Index of the size with the lowest loss on the curve, by each law."""
+        found = [one.losses for one in self.curve]
+        return {law: min(range(len(found)), key=lambda at: found[at][law]) for law in self.losses} if found else {}
+
+    @property
     def outside(self) -> tuple[Outside, ...]:
         """All values outside the fitted ranges of the laws."""
         return tuple(one for point in self.points for one in point.outside)
@@ -189,6 +206,15 @@ class Plan(NotebookDisplay):
             "spread": {name: found for name in names if (found := self.spread(name))},
             "median": {name: self.middle(name) for name in names if self.spread(name)},
             "silent": [one._asdict() for one in self.silent],
+            "curve": [
+                {
+                    "parameters": one.middle("parameters"),
+                    "tokens": one.middle("tokens"),
+                    "losses": one.losses,
+                    "lowest_for": [law for law, place in self.lowest_on_curve.items() if place == at],
+                }
+                for at, one in enumerate(self.curve)
+            ],
             "warnings": list(self.warnings),
             "evidence": self.evidence,
         }

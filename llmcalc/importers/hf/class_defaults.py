@@ -45,6 +45,15 @@ def all_class_keys() -> frozenset[str]:
 
 
 @cache
+def released_keys() -> frozenset[str]:
+    """Return the keys of all transformers classes and draft models, and other keys of published configs."""
+    keys, unknown = table("config_keys"), table("unknown_keys")
+    groups = (*irrelevant_keys(), keys["multi_token_prediction"], keys["draft_models"]["keys"], unknown["released"])
+    by_name = (unknown["synonyms"], *unknown["synonyms"].values(), *unknown["stated"].values())
+    return all_class_keys().union(*groups, *by_name)
+
+
+@cache
 def size_keys(model_type: str) -> frozenset[str]:
     """Return the keys of a transformers class whose default values are sizes."""
     defaults, irrelevant = class_defaults(model_type)[0], irrelevant_keys()[0]

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from typing import Any, Self
 
-from ...core.errors import DescriptionError, SizeError, UnknownNameError, short_repr
+from ...core.errors import DescriptionError, SizeError, UnknownNameError, is_one_edit, short_repr
 from ...core.layer import LARGEST_SIZE, MOST_LAYERS, is_number
 from ...core.record import MISSING, NamedTuple
 from ...data import table
-from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, size_keys
+from .class_defaults import class_defaults, ignored_keys, irrelevant_keys, released_keys, size_keys
 from .contradictions import check_values
 
 MOST_LOOPED = 2_000
@@ -343,6 +343,12 @@ class ConfigKeys:
         """Return all keys of the transformers class, including aliases."""
         return sorted({*self.defaults, *self.aliases})
 
+    def meant_keys(self, name: str) -> list[str]:
+        """Return the keys of which a key that no released class reads is a misspelling by one letter."""
+        known = {*self.known_keys(), *self.read, *self.skipped, *irrelevant_keys()[0]}
+        similar = sorted(key for key in known if is_one_edit(name, key))
+        return [] if not similar or name in released_keys() else similar
+
     def check_all_read(self) -> None:
         """Add each unread key to the unknown keys, unless the key is irrelevant or has its default value.
 
@@ -353,7 +359,7 @@ class ConfigKeys:
         for key, value in self.data.items():
             if key in self.read or key in self.skipped or key in irrelevant:
                 continue
-            if value == self.defaults[key] if key in self.defaults else value is None:
+            if value == self.defaults[key] if key in self.defaults else value is None and not self.meant_keys(key):
                 continue
             if key in irrelevant_if_off and not value and not self.defaults.get(key):
                 continue

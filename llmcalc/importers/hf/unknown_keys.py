@@ -152,7 +152,7 @@ def check_unknown(unread: Iterable[UnreadKey], where: str, strict: bool = False)
     """
     keys: dict[Effect, list[UnreadKey]] = {effect: [] for effect in Effect}
     for key in unread:
-        keys[effect_in(*key)].append(key)
+        keys[Effect.STRUCTURAL if key.config.meant_keys(key.name) else effect_in(*key)].append(key)
     harmless, unsure, wrong = ([], [], [key for some in keys.values() for key in some]) if strict else keys.values()
     if not wrong:
         return [f"ignored unknown keys, which may change results: {_listed(unsure, where)}"] if unsure else []
@@ -186,8 +186,8 @@ def _reason(wrong: Sequence[UnreadKey], where: str) -> str:
     return f"{key.config.model_type or 'These'} configs have no such key (its value is {short_repr(key.value)})."
 
 
-def _known(key: UnreadKey) -> set[str]:
-    return (key.config.read | set(key.config.defaults)) - {key.name}
+def _known(key: UnreadKey) -> Collection[str]:
+    return key.config.meant_keys(key.name) or (key.config.read | set(key.config.defaults)) - {key.name}
 
 
 def _suggestion(key: UnreadKey) -> str:

@@ -81,10 +81,16 @@ class ScalingLaw(Sourced):
     form: Text
     constants: dict[str, float]
     uncertainty: dict[str, Text] = Field({})
-    counts: Literal["total", "active", "stored", "stored-non-embedding", "non-embedding", "flops-per-token"]
+    counts: Literal[
+        "total", "active", "stored", "stored-non-embedding", "non-embedding", "with-head", "flops-per-token"
+    ]
+    tokens: Literal["trained", "repeated", "fixed"]
+    compute: Literal["6nd", "all-flops", "minimum", "flops-per-token", "routing", "unstated"]
     range: dict[str, Range] = Field({})
     unit: Rate = 1.0
     checked: Checked  # a required key
+    example: Text | None = None
+    gap: Text | None = None
 
 
 class EnergyConvention(Sourced):
@@ -207,6 +213,7 @@ class UnknownKeys(Model):
 
     synonyms: dict[str, list[Text]]
     stated: dict[str, dict[str, bool | int | float | Text]]
+    released: list[Text]
     sizes: list[Text]
     no_effect: dict[str, list[Text]]
     arithmetic: list[Text]

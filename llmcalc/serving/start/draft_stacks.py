@@ -1,47 +1,17 @@
-"""EAGLE heads and layers for multi-token prediction, as stacks of layers that share tables with their target.
+"""EAGLE heads as stacks of layers that share tables with their target.
 
 A layer that belongs to the target has a name in ``share``. All other layers are stored with the draft.
 """
 
 from __future__ import annotations
 
-from ...core.architecture import PREDICTION_LAYERS, Architecture, Named, PipelineStage, Run, Stack
+from ...core.architecture import Architecture, Named, PipelineStage, Run, Stack
 from ...core.ledger import rows
 from ...core.record import changed
+from ...inputs.extras import shares_tables, tables_of
 from ...layers.embedding import Embedding
 from ...layers.head import Head
 from ...layers.linear import Linear
-
-PREDICTION = "multi_token_prediction"  # stack of an extra of presets
-HEAD_OF_TARGET = "output_head"
-
-
-def has_prediction(architecture: Architecture) -> bool:
-    """Return whether a model has layers for multi-token prediction: those of its preset, or those of its config.
-
-    >>> from llmcalc import load
-    >>> [has_prediction(load(name)) for name in ("deepseek-v3", "qwen3.5-27b", "llama3.1-8b")]
-    [True, True, False]
-    """
-    is_described = any(each.stack.name == PREDICTION for each in architecture.extras)
-    return is_described or bool(architecture.inputs.get(PREDICTION_LAYERS))
-
-
-def prediction_stack(architecture: Architecture) -> tuple[Stack, bool]:
-    """Return the model's own layer for multi-token prediction, and whether the model describes it.
-
-    Otherwise, it is a layer like the last one, which reads the normalised stream and the next token by a projection.
-    """
-    described = next((each.stack for each in architecture.extras if each.stack.name == PREDICTION), None)
-    if described:
-        return described, True
-    main = architecture.main
-    norm = next((layer for _, layer in main.outputs if layer.HAS_NORM), None)
-    norms = [Named(name, norm) for name in ("token_norm", "hidden_norm", "norm") if norm]
-    projection = Named("projection", Linear(2 * main.d_model, main.d_model, bias=False))
-    last = Run(main.runs[-1].block, 1)
-    inputs = (*_of_target(main.inputs), *norms[:2], projection)
-    return Stack(PREDICTION, main.d_model, inputs, (last,), (*norms[2:], *_of_target(main.outputs))), False
 
 
 def eagle_stack(
@@ -59,14 +29,14 @@ def eagle_stack(
         second_inputs: columns on a rank of the matrices with which the first layer reads the embedding.
         own_vocabulary: tokens of an output table of its own, or 0 if the output table is that of the target.
     """
-    main = architecture.main
+    main = shares_tables(architecture.main)
     is_wider = d_model != main.d_model
-    inputs = [Named("token", Embedding(vocabulary, d_model))] if is_wider else _of_target(main.inputs)
+    inputs = [Named("token", Embedding(vocabulary, d_model))] if is_wider else tables_of(main.inputs)
     joined = features * main.d_model + (d_model if features == 1 else 0)
     inputs.append(Named("projection", Linear(joined, d_model, bias=False)))
     if second_inputs:
         inputs.append(Named("second_input", Linear(d_model, second_inputs, bias=False)))
-    outputs = [Named("head", Head(own_vocabulary, d_model))] if own_vocabulary else _of_target(main.outputs)
+    outputs = [Named("head", Head(own_vocabulary, d_model))] if own_vocabulary else tables_of(main.outputs)
     return Stack("eagle", d_model, tuple(inputs), runs, tuple(outputs))
 
 
@@ -80,9 +50,3 @@ def outside_blocks(architecture: Architecture, stack: Stack) -> PipelineStage:
     shared = {row.entry.name for row in rows((stack,)) if row.entry.run is None and row.tensor.share}
     inputs, outputs = (tuple(each for each in own if each.name not in shared) for own in (stack.inputs, stack.outputs))
     return part_of(architecture, changed(stack, inputs=inputs, runs=(), outputs=outputs))
-
-
-def _of_target(layers: tuple[Named, ...]) -> list[Named]:
-    """Return the vocabulary tables of a target, as layers that are stored with it."""
-    tables = ((name, layer) for name, layer in layers if isinstance(layer, (Embedding, Head)))
-    return [Named(name, changed(layer, share=layer.share or HEAD_OF_TARGET)) for name, layer in tables]

@@ -18,12 +18,13 @@ from ...core.record import NamedTuple, changed
 from ...data import table
 from ...engines.profile import EngineProfile
 from ...fitting.memory import serving_stages, serving_weights
+from ...inputs.extras import ASSUMED, like_last_layer, prediction_of
 from ...inputs.models import read_model
 from ...inputs.number_formats import number_format, plain
 from ...schema.config_files import read_config
 from .asked_drafts import EAGLE, EAGLE3, LLAMA_CPP, MODEL, MTP, Asked, stated_method
 from .cache import STATE, CacheLayer
-from .draft_stacks import eagle_stack, has_prediction, outside_blocks, part_of, prediction_stack
+from .draft_stacks import eagle_stack, outside_blocks, part_of
 from .llama_cpp_models import LlamaCppModel, llama_cpp_layer, llama_cpp_model
 from .memory import STATIC  # rule of SGLang, whose drafts share vocabulary tables after the cache is sized
 from .models import layers_of, load_served, serving_mesh_of, vocabulary
@@ -158,18 +159,20 @@ def _prediction(asked: Asked, architecture: Architecture, settings: Mapping[str,
         InputError: if the model has no such layer, and no other checkpoint with one is named. Of an EAGLE head without
             a name, only the size is assumed to be that of such a layer.
     """
-    if stated_method(settings) == MTP and not asked.name and not has_prediction(architecture):
+    stated = prediction_of(architecture)
+    if stated_method(settings) == MTP and not asked.name and not stated:
         text = f"{architecture.name} has no layer for multi-token prediction"
         hint = "use a draft model, as in {draft=MODEL}, or the config.json of a checkpoint that states such layers"
         raise InputError(text, parameter="draft_method", hint=hint)
-    stack, is_described = prediction_stack(architecture)
-    stage = _layers(architecture, (Run(stack.runs[-1].block, 1),), architecture.main.n_layers)
+    module, first = stated or like_last_layer(architecture), architecture.main.n_layers
+    stage = _layers(architecture, module.stack.runs, first)
     assumed = f"the MTP layer of {architecture.name} is assumed to be like its last layer, with a projection"
     size = _bytes(stage, architecture, settings, _prediction_format(settings))
-    size += _bytes(outside_blocks(architecture, stack), architecture, settings, settings.get("dtype", "bf16"))
+    size += _bytes(outside_blocks(architecture, module.stack), architecture, settings, settings.get("dtype", "bf16"))
     return Draft(
         MTP, TITLES[MTP], Interval.exact(size), layers_of(stage, settings), _tables(architecture, settings, width),
-        () if is_described else (assumed,), stage=stage, steps=part_of(architecture, stack, architecture.main.n_layers),
+        (assumed,) if module.reason == ASSUMED else (), stage=stage,
+        steps=part_of(architecture, module.stack, first),
     )  # fmt: skip
 
 

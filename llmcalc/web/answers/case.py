@@ -17,6 +17,7 @@ from ...calc.params import Params, params
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
 from ...core.errors import InputError, LlmcalcError, SizeError, spelled
+from ...core.interval import Interval
 from ...core.record import changed
 from ...engines.hardware import default_engine
 from ...engines.lengths import known_length
@@ -49,7 +50,7 @@ class Case:
         wanted = state.context or USUAL_CONTEXT
         context = min(wanted, self.longest or wanted)
         self.is_cut = bool(state.context) and context < wanted
-        self.is_answer_cut = (state.osl or 0) >= context
+        self.is_answer_cut = not self.only_reads and (state.osl or 0) >= context
         answer = min(state.osl or min(USUAL_ANSWER, context // 2), context - 1) or 1
         self.state = changed(state, gpu=self.gpu.name, n=state.n * (gpus.count or 1), context=context, osl=answer)
         self.context, self.answer, self.prompt = context, answer, max(context - answer, 1)
@@ -76,6 +77,11 @@ class Case:
     def gpus_text(self) -> str:
         """Number and title of the GPUs."""
         return f"one {self.gpu.title}" if self.state.n == 1 else f"{self.state.n} × {self.gpu.title}"
+
+    @property
+    def place(self) -> str:
+        """The GPUs on which ``fit`` has the model."""
+        return f"each of {self.gpus_text}" if self.fit.count < self.state.n else self.gpus_text
 
     @property
     def memory_settings(self) -> dict[str, Any]:
@@ -198,6 +204,13 @@ class Case:
         return {**self.engine, "isl": self.prompt, "osl": self.answer}
 
     @property
+    def sequences(self) -> dict[str, int]:
+        """Most sequences at once, as an argument of ``serve``, where the engine's own default does not do."""
+        start, name = self.fit.start, "max_num_seqs"
+        is_set = start is not None and not start.placed  # llama.cpp is started for the requests that are asked for
+        return {name: self.fit.change[name]} if is_set and name in self.fit.change else {}
+
+    @property
     def tokens_per_s(self) -> float:
         """Output tokens per second of all replicas."""
         return self.serving.tokens_per_s_gpu * self.layout.ranks * self.replicas
@@ -212,6 +225,7 @@ class Case:
         key = prompt, answer, users or self.users, mesh or self.layout
         if key not in self._served:
             own: dict[str, Any] = {**self.settings_of(key[3]), **self.load, "isl": prompt, "osl": answer}
+            own |= self.sequences if key[3] == self.layout else {}
             self._served[key] = serve(self.model, **own, concurrency=key[2])
         return self._served[key]
 
@@ -285,6 +299,16 @@ def titled(model: Architecture) -> str:
     size = model.name.removeprefix(f"{family}-") if family and model.name.startswith(f"{family}-") else ""
     size = _SIZE.sub(lambda match: match[0].upper(), size)
     return model.title if not size or size.lower() in model.title.lower() else f"{model.title} {size}"
+
+
+def needed_span(found: FitResult) -> Interval:
+    """Return the bytes that a GPU needs, with the interval of the engine's own memory, or with what is kept free for
+    the runtime.
+    """
+    if not found.start:
+        return Interval.exact(float(found.needed + found.reserve))
+    free = found.start.memory.available
+    return Interval(found.needed - free.high + free.best, float(found.needed), found.needed - free.low + free.best)
 
 
 def speeds_of(result: ServingResult) -> tuple[float, float, float] | None:

@@ -9,16 +9,17 @@ from typing import Any
 
 from ...calc.sharding import Mesh
 from ...core.errors import LlmcalcError
+from ...core.interval import Interval
 from ...core.record import changed
 from ...report.document import Column, Document, Table
-from ...report.fit import fit_document
+from ...report.fit import fit_document, memory_parts
 from ...report.formats.csv import render
 from ...report.latency import roofline
 from ...report.numbers import BYTES, readable
 from ...report.pictures import Axis, Bars, Chart, Curve, Mark, Picture
 from ...report.points import sizes_of, sizes_text
 from ...report.svg import WIDTH, draw
-from .case import Case, said, speeds_of
+from .case import Case, needed_span, said, speeds_of
 from .state import listed
 from .view import view_of
 
@@ -88,18 +89,26 @@ def lengths(case: Case) -> list[int]:
 
 
 def memory_curve(case: Case) -> Picture:
-    """Return the memory of a GPU against the context, with the layout of the state."""
-    found, needed = case.fit, list[tuple[float, float]]()
+    """Return the memory of a GPU against the context, with the layout of the state and the interval of the engine's own
+    memory.
+    """
+    found, needed = case.fit, dict[float, Interval]()
     for size in lengths(case):
-        needed.append((float(size), float(case.fit_of(size).needed + found.reserve)))
-        if needed[-1][1] > MOST_SHOWN * found.memory and size >= case.context:
+        needed[float(size)] = span = needed_span(case.fit_of(size))
+        if span.best > MOST_SHOWN * found.memory and size >= case.context:
             break
-    weights = float(found.result.weights - found.result.host)
-    curves = (Curve("needed", tuple(needed)), Curve("weights", tuple((size, weights) for size, _ in needed)))
-    here = Mark("", float(case.context), float(found.needed + found.reserve))
-    level = (f"GPU: {readable(found.memory, BYTES)}", float(found.memory))
-    title = f"Memory per GPU against context, {_users(case)}"
-    return Chart(title, _tokens(case), Axis("bytes", BYTES), curves, (here,), (level,))
+    is_whole = not (found.start and found.start.automatic)
+    weights = float(memory_parts(found)["weights"] if is_whole else found.result.weights - found.result.host)
+    cases = {"needed": 1, "high": 2, "low": 0} if found.start else {"needed": 1}
+    curves = [Curve(name, tuple((size, span[at]) for size, span in needed.items())) for name, at in cases.items()]
+    curves.append(Curve("weights", tuple((size, weights) for size in needed)))
+    here, where, name = Mark("", float(case.context), needed_span(found).best), "plain memory", "GPU"
+    if found.start:
+        where, name = found.start.profile.title, f"{found.start.profile.title} uses"
+    usable = found.usable if found.start else found.memory
+    level = (f"{name}: {readable(usable, BYTES)}", float(usable))
+    title = f"Memory per GPU against context, {where}, {_users(case)}"
+    return Chart(title, _tokens(case), Axis("bytes", BYTES), tuple(curves), (here,), (level,))
 
 
 def speed_curve(case: Case) -> Picture:
@@ -170,6 +179,7 @@ def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:
     with suppress(LlmcalcError):
         time = case.serving_of(case.prompt, case.answer, 1, mesh).time
         most = int(time.capacity * time.n_batches)
+        most = min(most, case.capacity // replicas) if mesh == case.layout else most
     own = {case.users, most} if mesh == case.layout else {most}
     for users in sorted({*USERS, *own}):
         result = case.serving_of(case.prompt, case.answer, users, mesh) if 0 < users <= most else None

@@ -58,8 +58,10 @@ def _explained(case: Case, name: str) -> dict[str, Any]:
 def _missing(case: Case) -> dict[str, Any]:
     """Return how much more memory a model needs than a GPU has."""
     found = _explained(case, "memory")
-    lack, size = (readable(value, BYTES) for value in (-case.fit.headroom, case.fit.memory))
-    card = {"label": "memory of a GPU", "text": size, "note": case.gpu.usable_text}
+    fit = case.fit
+    lack, size = (readable(value, BYTES) for value in (-fit.headroom, fit.usable if fit.start else fit.memory))
+    note = f"the part of {readable(fit.memory, BYTES)} that the engine uses" if fit.start else case.gpu.usable_text
+    card = {"label": "memory of a GPU", "text": size, "note": note}
     parts = [{**found["tree"], "label": "needed on a GPU"}, card]
     return {**found, "tree": branch("missing", lack, parts, formula="needed - memory")}
 

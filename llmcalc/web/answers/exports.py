@@ -30,7 +30,7 @@ def command_lines(case: Case) -> list[dict[str, str]]:
     sizes: dict[str, Any] = {"seq": case.context, "batch": case.fit.result.workload.batch}
     memory = {**own, "gpu": gpu if case.fit.count > 1 else state.gpu, **sizes}
     found = [{"title": "memory", "line": fit_command.COMMANDS[0].line(memory)}]
-    if case.time_error:
+    if case.time_error or not case.runs:
         return found
     step: dict[str, Any] = {name: size for name, size in case.step_settings.items() if size not in (1, None)}
     step["gpu"] = step["gpu"].removesuffix(":1")
@@ -39,7 +39,7 @@ def command_lines(case: Case) -> list[dict[str, str]]:
         step = {"gpu": gpu, **case.reading_layout}
         load: dict[str, Any] = {"isl": case.context, "concurrency": state.users}
     else:
-        load = {**case.load, "concurrency": case.users}
+        load = {**case.load, **case.sequences, "concurrency": case.users}
     return [*found, {"title": "speed and cost", "line": serve_command.COMMANDS[0].line({**own, **step, **load})}]
 
 

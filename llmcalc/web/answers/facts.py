@@ -8,9 +8,8 @@ from typing import Any
 from ...api.state import state
 from ...core.evidence import ASSUMED, CLASSES, FITTED, weakest
 from ...report.numbers import BYTES, dollars, duration, human, readable, three_digits
-from .case import Case, speeds_of
-
-LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
+from ...report.serve import size_span
+from .case import Case, needed_span, speeds_of
 
 
 def facts(case: Case) -> Iterator[dict[str, Any]]:
@@ -32,17 +31,20 @@ def facts(case: Case) -> Iterator[dict[str, Any]]:
 
 def memory_fact(case: Case) -> dict[str, Any]:
     """Return the memory that a GPU needs."""
-    found = case.fit
-    note, needed = f"of {readable(found.memory, BYTES)}, with the runtime", found.needed + found.reserve
-    if found.start:
-        note, needed = f"of {readable(found.usable, BYTES)} that the engine uses", found.needed
-    return size_fact("memory", "Needed per GPU", needed, note, found.evidence["needed"])
+    found, span = case.fit, needed_span(case.fit)
+    if not found.start:
+        note = f"of {readable(found.memory, BYTES)}, with the runtime"
+        return size_fact("memory", "Needed per GPU", int(span.best), note, found.evidence["needed"])
+    of = f"of {readable(found.usable, BYTES)} that the engine uses"
+    note = ", ".join(filter(None, (size_span(span), of)))
+    ends = {"low": int(span.low), "high": int(span.high)}
+    return size_fact("memory", "Needed per GPU", found.needed, note, found.evidence["needed"], **ends)
 
 
-def size_fact(why: str, label: str, size: int, note: str, evidence: str) -> dict[str, Any]:
-    """Return a number of bytes."""
+def size_fact(why: str, label: str, size: int, note: str, evidence: str, **ends: int) -> dict[str, Any]:
+    """Return a number of bytes, and the ends of its interval."""
     text, _, unit = readable(size, BYTES).partition(" ")
-    return fact(why, label, text, note, evidence, after=unit, value=size, unit="bytes")
+    return fact(why, label, text, note, evidence, after=unit, value=size, unit="bytes", **ends)
 
 
 def params_fact(case: Case) -> dict[str, Any]:
@@ -58,6 +60,8 @@ def missing_fact(case: Case) -> dict[str, Any]:
     lack = -case.fit.headroom
     share = lack / case.fit.memory
     note = f"{share:.0%} of its memory" if share < 2 else f"{share + 1:.1f} times its memory is needed"
+    if case.fit.start and (before := -case.fit.start.memory.available.best) > 0:
+        note = f"{readable(int(before), BYTES)} before the KV cache"
     return size_fact("missing", "Missing per GPU", lack, note, case.fit.evidence["headroom"])
 
 
@@ -110,8 +114,8 @@ def _throughput(rate: float, note: str, unit: str, evidence: str) -> dict[str, A
 
 def _price(price: tuple[float, float], note: str, times: str) -> dict[str, Any]:
     """Return a price, which depends on times with a class of evidence."""
-    low, high = (f"${size:,.2g}" if size < LEAST_PLAIN else f"${size:,.0f}" for size in price)
-    return fact("cost", "Price per million tokens", low, note, weakest(FITTED, times), after=f"to {high}", unit="USD",
+    low, _, high = dollars(price).partition(" ")
+    return fact("cost", "Price per million tokens", low, note, weakest(FITTED, times), after=high, unit="USD",
                 low=price[0], high=price[1])  # fmt: skip
 
 

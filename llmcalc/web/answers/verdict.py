@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.evidence import CLASSES
+from ...fitting.advice import Change
 from ...fitting.fit import FitResult
 from ...report.fit import memory_parts
 from ...report.fit_answer import fit_answer
 from ...report.numbers import BYTES, duration, readable, three_digits
-from ...report.serve import MISSING, memory_rows, size_span
+from ...report.serve import MISSING, memory_rows, size_span, sizes_of
 from ...report.serving_money import price_clause
+from ...serving.start.usual_layout import layout_text
 from .case import Case, said, speeds_of
 from .view import view_of
 
@@ -49,7 +51,7 @@ def verdict(case: Case, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def sentence(case: Case, helpful: Sequence[dict[str, Any]] = ()) -> tuple[str, str]:
     """Return the lead of the verdict, such as ``Fits``, and the sentence, with the changes that help."""
-    text = f"{case.subject} on {case.gpus_text} {fit_answer(case.fit).partition(' ')[2]}"
+    text = f"{case.subject} on {case.place} {fit_answer(case.fit).partition(' ')[2]}"
     if case.fit.fits:
         return "Fits", f"{''.join([text, *view_of(case).outcome(case)])}."
     helps = " or ".join(change["text"] for change in helpful[:MOST_NAMED])
@@ -61,7 +63,9 @@ def memory(case: Case) -> dict[str, Any]:
     """Return the parts of the memory of a GPU, in bytes, and its size."""
     found, start = case.fit, case.fit.start
     if start:
-        rows = [(name, int(size.best), size_span(size)) for name, size, _ in memory_rows(start) if name != MISSING]
+        rows = [(name, int(size.best), size_span(size)) for name, size, _ in memory_rows(start)]
+        cache = "states" if start.is_recurrent else "KV cache"  # which has no room where memory is missing
+        rows = [(cache, memory_parts(found)["state"], "") if row[0] == MISSING else row for row in rows]
         free = sum(size for name, size, _ in rows if name in UNUSED)
         shown = [(name, name[0].upper() + name[1:], size, span) for name, size, span in rows if name not in UNUSED]
         total = sum(size for _, _, size, _ in shown)
@@ -103,14 +107,14 @@ def outcome(case: Case) -> Iterator[str]:
     if case.only_reads:
         texts = "a text" if users == 1 else f"{users:,} texts"
         cost = price_clause(case.reading.usd_per_million, "for ")
-        yield f" and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
+        yield f", and reads {texts} of {case.context:,} tokens in {duration(*case.reading_span)}{cost}"
         return
     serving = case.serving
     if serving.all_run and (speeds := speeds_of(serving)):
         low, rate, high = map(three_digits, speeds)
         who, each = ("one user", "") if users == 1 else (f"{users:,} users", " each")
         cost = price_clause(serving.usd_per_million, "for ")
-        yield f" and answers {who} at {rate} tokens/s{each} ({low} to {high}), limited by {bound(case)}{cost}"
+        yield f", and answers {who} at {rate} tokens/s{each} ({low} to {high}), limited by {bound(case)}{cost}"
 
 
 def bound(case: Case) -> str:
@@ -128,7 +132,16 @@ def changes(case: Case) -> Iterator[dict[str, Any]]:
         if change.settings.keys() <= STATE_NAMES.keys():
             own = {STATE_NAMES[name]: value for name, value in change.settings.items() if name != "gpu"}
             lead = "All run" if case.runs else "Fits"
-            yield change_data(lead, own, change_text(TEXTS, change.settings), change.result)
+            text = change_text(TEXTS, change.settings) + _new_layout(case.fit, change)
+            yield change_data(lead, own, text, change.result)
+
+
+def _new_layout(found: FitResult, change: Change) -> str:
+    """Return the layout with a change on the same GPUs if it is another one, such as `` (pp 4)``."""
+    then = change.result.start if found.start else None
+    if not found.start or not then or "count" in change.settings or sizes_of(found.start) == sizes_of(then):
+        return ""
+    return f" ({layout_text(sizes_of(then))})"
 
 
 def notes(case: Case) -> Iterator[str]:
