@@ -124,7 +124,7 @@ EXAMPLE = {
     "command": "'vllm serve Qwen/Qwen3-8B'", "communication": "1GiB", "completion": "97", "completions": "3",
     "compute": "1e22", "concurrency": "5", "context": "70", "cp": "2", "cpu_experts": "3", "cpu_offload_gb": "1",
     "days": "3", "depth": "1", "dollars": "1M", "dp": "2", "draft": DENSE, "draft_tokens": "2", "engine_tp": "2",
-    "engine_version": "0.8", "ep": "2", "etp": "1", "experts": "fp8", "flops": "1e12", "frames": "100",
+    "engine_version": "0.8", "ep": "2", "etp": "1", "experts": "fp8", "extras": "mtp", "flops": "1e12", "frames": "100",
     "gpu": "a100-sxm-80gb:4", "gradients": "fp32", "gpu_layers": "5", "gpu_memory": "30GiB",
     "gpu_memory_utilization": "0.7",
     "granularity": "4", "hours": "1M", "ignore": "HW", "image": "97x61", "images_per_prompt": "0", "inference": "1T",

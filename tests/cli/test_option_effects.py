@@ -29,9 +29,11 @@ AUDIO = {
 }  # fmt: skip
 # a dense, a sparse, an encoder-decoder, a recurrent, an encoder-only and a vision-language model
 DENSE, SPARSE, BOTH, RECURRENT, ENCODER, VISION = "gpt2", "mixtral", "t5-small", "mamba2", "bert", "qwen3-vl-2b"
+PREDICTING = "qwen3.5-0.8b"  # tokens that follow the next one
 LINES = (
     *(f"flops {model} --seq 96" for model in (DENSE, SPARSE, RECURRENT, ENCODER, VISION)),
     f"flops {SPARSE} --seq 96 --mode train",
+    *(f"{command} {PREDICTING}" for command in ("params", "flops", "memory --training", "train --tokens 10B")),
     f"flops {BOTH} --mode decode --context 100",
     "flops {config} --allow-unknown some_new_key --seq 96",
     *(f"traffic {model} --seq 96" for model in (ENCODER, VISION)),
@@ -149,7 +151,7 @@ VALUES = {
     "calibration": CALIBRATED,
     "carbon": "0.2", "completion": "97", "completions": "3", "compute": "1e22", "context": "50", "cp": "2",
     "days": "3", "depth": "1", "dollars": "1M", "dp": "2", "engine_tp": "2",
-    "engine_version": "0.6", "ep": "2", "etp": "1",
+    "engine_version": "0.6", "ep": "2", "etp": "1", "extras": "mtp",
     "explain select": "attention", "frames": "100", "gpu": "a100-sxm-80gb:4", "gpu_memory": "30GiB",
     "max_latency": "2ms",
     "granularity": "4", "hours": "1M", "image": "97x61", "ignore": "HW", "inference": "1T", "inference_cost": "0.5",
