@@ -311,7 +311,7 @@ FUNCTIONS: Table = {
         "inference": ("from 1", "1T", {}), "inference_cost": ("positive", 2, {"inference": 1e12}),
         "n_experts": ("from 1", 8, {"laws": ["ludziejewski"]}), "granularity": ("from 1", 4, {"laws": ["krajewski"],
                                                                                             "experts": 8}),
-        "over": ("name", "params=1B,2B", {}), "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
+        "over": ("names", ["params=1B,2B"], {}), "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
     }),
 }  # fmt: skip
 CASES = [(name, parameter) for name, (_, cases) in FUNCTIONS.items() for parameter in cases]
