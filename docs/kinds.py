@@ -17,6 +17,7 @@ if (ROOT / "llmcalc").is_dir():
     sys.path.insert(0, str(ROOT))
 
 from llmcalc import layers  # noqa: E402
+from llmcalc.analysis.quantity import values  # noqa: E402
 from llmcalc.core.architecture import declare  # noqa: E402
 from llmcalc.core.axes import GLOSSARY, WORKLOAD, read_axes  # noqa: E402
 from llmcalc.core.declaration import Declaration  # noqa: E402
@@ -76,6 +77,12 @@ def axes() -> str:
         own = read_axes(vars(layers.find(kind)[0]).get("AXES", "").splitlines())
         rows += [[f"`{symbol}`", f"`{name}`", meaning, f"`{kind}`"] for symbol, (name, meaning) in own.items()]
     return table(["axis", "name", "meaning", "only in"], rows)
+
+
+def quantities() -> str:
+    """Render the definition of every value of a quantity."""
+    rows = [[f"`{value.name}`", value.unit, *value.definition] for value in values()]
+    return table(["name", "unit", "counts", "leaves out", "counted so by", "counted otherwise by"], rows)
 
 
 def functions() -> str:
@@ -157,7 +164,7 @@ def _share(value: float | None) -> str:
 
 
 TABLES = {
-    "axes": axes, "functions": functions, "forms": forms, "laws": scaling_laws,
+    "quantities": quantities, "axes": axes, "functions": functions, "forms": forms, "laws": scaling_laws,
     "law meanings": law_meanings, "law checks": law_checks, "utilisation": utilisations,
     "energy": energies,
 }  # fmt: skip

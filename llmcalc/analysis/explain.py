@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.architecture import Architecture
-from ..core.errors import UnknownNameError
+from ..core.errors import InputError, UnknownNameError
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import Setting
 from ..core.tree import Node
 from ..core.workload import Workload
-from ..inputs.effects import check_effects
+from ..inputs.effects import EffectCheck, check_effects
 from ..inputs.models import Source, read_model
 from ..inputs.settings import read_settings
-from .quantity import quantity as find
+from .quantity import Value, quantities, value_of, values
 
 EXPLAIN = (Setting("quantity", str, "params"), Setting("depth", int, least=0), Setting("select", least=0))
 
@@ -44,7 +44,7 @@ class Explanation(NotebookDisplay):
     @property
     def evidence(self) -> dict[str, str]:
         """Class of evidence of the total."""
-        return {self.quantity: self.total_evidence}
+        return {value_of(self.quantity).name: self.total_evidence}
 
     @property
     def summary(self) -> str:
@@ -63,20 +63,61 @@ def derive(
     model: Source, quantity: str, depth: int | None, select: str | None, settings: Mapping[str, Any]
 ) -> Explanation:
     """Derive a quantity with settings that each have an effect on it."""
-    found = find(quantity)
+    value = value_of(quantity)
+    found = value.quantity
     settings = read_settings(quantity, found.explained, settings)
     architecture = read_model(model)
     check_effects(found.explained, settings, architecture)
     result = found.measure(architecture, settings)
-    tree = found.tree(result)
+    tree = value.tree(result)
     named = replace(tree, label=f"{architecture.name} {quantity}")
     roots = tuple(_selected(tree, select)) if select else (named,)
     if not roots:
         raise UnknownNameError("part", select, [node.label for _, node in tree.walk()], parameter="select")
     rests_on: dict[str, str] = result.evidence
-    total_evidence = rests_on.get(quantity) or next(iter(rests_on.values()))
+    total_evidence = rests_on.get(value.part) or next(iter(rests_on.values()))
     shown = tuple(_cut(root, depth) for root in roots)
     return Explanation(architecture, quantity, named, shown, workload_of(result), total_evidence)
+
+
+@record
+class Values:
+    """Values of all quantities of a model. ``reasons`` says why values of a quantity are missing."""
+
+    architecture: Architecture
+    results: dict[str, Any]
+    reasons: dict[str, InputError]
+
+    @property
+    def values(self) -> Iterator[tuple[Value, float]]:
+        """Yield every value with its number. A step without gradients has none, for example."""
+        for value in values():
+            result = self.results.get(value.quantity.name)
+            if result is not None and value.part in result.evidence:
+                yield value, getattr(result, value.part)
+
+    @property
+    def evidence(self) -> dict[str, str]:
+        """Class of evidence of each value."""
+        return {value.name: self.results[value.quantity.name].evidence[value.part] for value, _ in self.values}
+
+
+def evaluate_all(architecture: Architecture, settings: Mapping[str, Any]) -> Values:
+    """Evaluate all quantities with settings that each have an effect on one of them."""
+    asked = [each for each in quantities() if each.parts]
+    own = tuple({setting.name: setting for each in asked for setting in each.settings}.values())
+    settings = read_settings("any quantity", own, settings)
+    effects, results, reasons = EffectCheck(), dict[str, Any](), dict[str, InputError]()
+    for each in asked:
+        effects.add(each.settings, settings, architecture)
+        try:
+            results[each.name] = each.measure(architecture, each.own(settings))
+        except InputError as error:
+            if error.parameter in settings:
+                raise
+            reasons[each.name] = error
+    effects.finish()
+    return Values(architecture, results, reasons)
 
 
 def workload_of(result: Any) -> Workload | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.architecture import Architecture
-from ..core.errors import InputError
+from ..core.errors import InputError, UnknownNameError
 from ..core.form import Form
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import AMOUNT, MODE, SIZE, Setting, known_choice
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 BYTES, NANOSECONDS = "bytes", "ns"
 TIMES = {"": 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "µs": 10**3, "ns": 1}  # nanoseconds of a unit
 STEPS = {"forward": "forward pass", "train": "training step", "decode": "decode step"}  # titles
-NO_PARTS: Mapping[str, str] = {}
-NO_TREES: Mapping[str, Callable[[Any], Node]] = {}
+NOTHING: Mapping[str, Any] = {}  # shared default, never changed
 Measure = Callable[[Architecture, dict[str, Any]], Any]
 
 
@@ -79,9 +78,9 @@ class Quantity:
     evidence: Mapping[str, Mapping[str, str]]
     settings: tuple[Setting, ...] = ()
     unexplained: tuple[str, ...] = ()
-    parts: Mapping[str, str] = NO_PARTS
+    parts: Mapping[str, str] = NOTHING
     value: str = ""
-    trees: Mapping[str, Callable[[Any], Node]] = NO_TREES
+    trees: Mapping[str, Callable[[Any], Node]] = NOTHING
     phrase: str = ""
     form: Callable[[Any, str], tuple[Form, int] | None] = lambda result, part: None
     target: Callable[[Any], int] | None = None
@@ -241,7 +240,7 @@ class Value(NamedTuple):
         for _, node in self.quantity.tree(result).walk():
             if node.label == self.part and node.value == size:
                 return node
-        hint = f"use {next(iter(self.quantity.parts))} of {self.quantity.name}, whose derivation it is a part of"
+        hint = f"use {self.quantity.name}.{next(iter(self.quantity.parts))}"
         raise InputError(f"{self.name} has no derivation of its own", parameter="quantity", hint=hint)
 
 
@@ -253,13 +252,19 @@ class Definition(NamedTuple):
     like: str = ""
     unlike: str = ""
 
+    @property
+    def publications(self) -> str:
+        """Publications that count in the same way, and those that do not."""
+        named = (("as ", self.like), ("unlike ", self.unlike))
+        return "; ".join(f"{word}{text}" for word, text in named if text)
+
 
 @cache
 def definitions(name: str) -> dict[str, Definition]:
     """Return the definition of each value of a quantity, from the docstring of its module.
 
-    >>> definitions("params")["total"].omits
-    'buffers and extras'
+    >>> definitions("flops")["forward"].omits
+    'elementwise operations, scans and transforms'
     """
     found: dict[str, dict[str, str]] = {}
     text = import_module(str(find_module("quantities", name))).__doc__ or ""
@@ -289,8 +294,11 @@ def value_of(name: str, parameter: str = "quantity") -> Value:
     """
     given = quantity(name) if name in names() else None
     known = (given.value or f"{name}.{next(iter(given.parts))}") if given else name
-    group, _, part = known_choice("quantity", known, value_names(), parameter).partition(".")
-    return Value(quantity(group), part)
+    for value in values():
+        if value.name == known:
+            return value
+    hint = f"use one of {', '.join(value_names())}"
+    raise UnknownNameError("quantity", name, (*value_names(), *names()), parameter=parameter, hint=hint)
 
 
 def targets() -> dict[str, Quantity]:

@@ -64,7 +64,7 @@ def _internal_error(error: Exception) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words[:1] == ["help"]:
+    if words[:1] == ["help"] and words[1:2] != ["quantities"]:
         words = [*words[1:], "--help"]
     if words[:1] in VERSION:
         from .. import __version__

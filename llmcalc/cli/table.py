@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "variations",
     "import": "import_preset",
     "explain": "explain",
+    "help quantities": "explain",
     "formats list": "catalogues",
     "hardware list": "catalogues",
     "hardware show": "catalogues",

@@ -108,6 +108,10 @@ class UnknownNameError(InputError):
         super().__init__(message, parameter=parameter, where=where, hint=hint)
 
 
+class LengthError(InputError):
+    """A sequence beyond the learned positions of a model."""
+
+
 class SizeError(InputError):
     """An invalid size, or a size that conflicts with another size.
 

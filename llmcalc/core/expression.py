@@ -4,7 +4,7 @@ The same grammar covers ``$d_model * 4`` in a preset, ``ceil(q, chunk)`` in a de
 ``n_heads·d_head·d_model`` in an explanation, so printed formulas can be evaluated.
 
     sum     := product (("+" | "-") product)*
-    product := factor (("*" | "·" | "/") factor)*      division must be exact
+    product := factor (("*" | "·" | "/") factor)*      exact, except inside ceil and round_up
     factor  := integer | name | name "(" sum, ... ")" | "(" sum ")" | "-" factor
 """
 
@@ -21,6 +21,7 @@ from .type_names import Any
 _TOKEN = re.compile(r"(?a)(\d+)|(\w+)|(\S)")  # a number, a name or a sign
 _LONGEST = 400
 _DEEPEST = 40
+_ROUNDING = ("ceil", "round_up")  # functions whose arguments may be fractions
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 Tree = tuple[Any, ...]
 
@@ -133,7 +134,10 @@ class _Parser:
         return InputError(f"invalid expression {short_repr(self.text)}: unexpected {found!r}")
 
 
-def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str) -> Any:
+def _value(
+    tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], text: str, rounds: bool = False
+) -> Any:
+    """Return the value of a parsed expression. If a function ``rounds`` it later, it may be a fraction."""
     match tree:
         case ("int", number):
             return number
@@ -144,13 +148,18 @@ def _value(tree: Tree, names: Mapping[str, Any], functions: Mapping[str, Callabl
         case ("call", name, arguments):
             if name not in functions:
                 raise UnknownNameError("function", name, functions, hint=f"in the expression {short_repr(text)}")
-            return functions[name](*(_value(argument, names, functions, text) for argument in arguments))
-    left, right = (_value(operand, names, functions, text) for operand in tree[1:])
+            inside = rounds or name in _ROUNDING
+            return functions[name](*(_value(argument, names, functions, text, inside) for argument in arguments))
+    left, right = (_value(operand, names, functions, text, rounds) for operand in tree[1:])
     if tree[0] != "/":
         return _OPERATORS[tree[0]](left, right)
     if right == 0:
         raise SizeError(f"{short_repr(text)} divides by zero")
     if left % right:
+        if rounds:
+            from fractions import Fraction  # slow to import, and rarely needed
+
+            return Fraction(left, right)
         message = f"{short_repr(text)} is {left} / {right}, which is not an integer"
         raise SizeError(message, hint="use ceil(a, b) to round up")
     return left // right

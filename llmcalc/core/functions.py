@@ -74,7 +74,7 @@ FUNCTIONS: dict[str, Function] = {
     "abs": Function(1, "input", "absolute value"),
     "identity": Function(0, "nothing", "none"),
     # normalisation
-    "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide"),
+    "softmax": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, divide", statistics=2),
     "logsumexp": Function(1 + 1 + 1 + 1 + 1, "output", "maximum, difference, exp, sum, log"),
     "softmax_fp32": Function(1 + 1 + 1 + 1 + 1, "output", "softmax, computed in fp32", "output32"),
     "rmsnorm": Function(

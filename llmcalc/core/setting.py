@@ -158,6 +158,18 @@ def read_integer(text: str, scales: Mapping[str, int] | None = None) -> int | No
     return None if rest else number
 
 
+def scale_number(digits: str, scale: int, parameter: str) -> int:
+    """Return the integer closest to a number of units, such as ``1.5`` GiB.
+
+    >>> scale_number("1.5", 2**30, "reserve")
+    1610612736
+    """
+    number = float(digits) * scale
+    if number > LARGEST:
+        raise SizeError("number is out of range", parameter=parameter, hint=f"use a number below {LARGEST:g}")
+    return round(number)
+
+
 @overload
 def read_length(value: int | str, parameter: str) -> int: ...
 @overload

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from .architecture import Architecture, Stack, declare
-from .errors import InputError
+from .errors import InputError, LengthError
 from .expression import evaluate
 from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
@@ -101,7 +101,7 @@ class Workload:
                 name = "context" if self.mode == "decode" and self.context else "seq"
                 name = "target_seq" if self.target_seq and not is_source else name
                 message = f"{tokens} tokens exceed the {limit} learned positions of {architecture.name}"
-                raise InputError(message, parameter=name, hint="pass {extend=True} to allow longer sequences")
+                raise LengthError(message, parameter=name, hint="pass {extend=True} to allow longer sequences")
 
 
 def symbol_values(two_lengths: bool, sizes: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
-from ..core.errors import InputError, spelled
+from ..core.errors import InputError, short_repr, spelled
+from ..core.layer import LARGEST_SIZE
 from ..core.record import NOTHING, NamedTuple, remembered
 from ..core.workload import positions
 from ..data import table, tables
@@ -211,6 +212,10 @@ def changed_config(engine: str, pasted: EngineCommand | None) -> dict[str, Any]:
         given = read_json(pasted.texts[flag]) if flag in pasted.texts else None
         for part in _parts({key: given} if key and given else given or {}):
             found |= {key: value for key, value in part.items() if key in (POSITIONS, *SCALING_KEYS)}
+    stated = found.get(POSITIONS)
+    if stated is not None and (type(stated) is not int or not 0 < stated <= LARGEST_SIZE):
+        wanted = f"must be an integer from 1 to {LARGEST_SIZE:,}"
+        raise InputError(f"{POSITIONS} {wanted}, not {short_repr(stated)}", parameter="command")
     return found
 
 

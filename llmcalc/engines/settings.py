@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import NOTHING, changed
-from ..core.setting import SCALES, SIZE, Setting, read_integer
+from ..core.setting import SCALES, SIZE, Setting, read_integer, scale_number
 from ..data import table, tables
 from ..importers.modelfile import MODELFILE, RUN, own_settings
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF
@@ -119,7 +119,7 @@ def _read_whole(setting: Setting, text: str, scales: Mapping[str, int]) -> int:
     """Return a whole number, which may end in one of the ``scales``."""
     match = re.fullmatch(_SCALED, text)
     scale = scales.get(match[2], scales.get(match[2].lower(), 1)) if match else 1
-    number = round(float(match[1]) * scale) if match else read_integer(text)
+    number = scale_number(match[1], scale, setting.name) if match else read_integer(text)
     if number is None:
         raise InputError(f"invalid number {text!r}", parameter=setting.name)
     return number

@@ -12,6 +12,7 @@ from ..core.setting import Setting, read_texts
 from ..core.type_names import Any
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt", ".pkl")  # only the first two can be read
+PRESET_FILES = (".yaml", ".yml")  # a size may follow, as in mine.yaml:8b
 Source = Architecture | str | os.PathLike[str] | Mapping[str, Any]  # any source that load() accepts
 Overrides = Sequence[str] | Mapping[str, Any]  # texts path=value, or values by path
 AS = Setting("as_")
@@ -108,7 +109,7 @@ def _load(source: Any, reading: Reading) -> Architecture:
 
         return describe_remote(source, lambda data, where: _from_data(data, where, reading))
     is_path = source in (os.curdir, os.pardir) or "/" in source or os.sep in source
-    if is_path or source.endswith((".yaml", ".yml", ".json", ".toml", ".sh", *WEIGHTS)):
+    if is_path or source.endswith((".json", ".toml", ".sh", *WEIGHTS)) or _split_size(source)[0].endswith(PRESET_FILES):
         return _from_path(source, reading)
     from ..schema.preset import load_preset
 
@@ -129,6 +130,16 @@ def _load(source: Any, reading: Reading) -> Architecture:
     return found
 
 
+def _split_size(source: str) -> tuple[str, str | None]:
+    """Split the size from a preset file, as in ``mine.yaml:8b``.
+
+    >>> _split_size("mine.yaml:8b"), _split_size("mine.yaml")
+    (('mine.yaml', '8b'), ('mine.yaml', None))
+    """
+    file, _, size = source.rpartition(":")
+    return (file, size) if file.endswith(PRESET_FILES) else (source, None)
+
+
 def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture:
     from pathlib import Path
 
@@ -141,6 +152,9 @@ def _from_path(source: str | os.PathLike[str], reading: Reading) -> Architecture
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:  # the name is too long or contains a NUL
         raise DescriptionError(f"invalid path: {error}", where=short_repr(str(path))) from None
+    file, size = _split_size(os.fspath(source))
+    if not exists and file.endswith(PRESET_FILES) and os.path.isfile(file):
+        return load_file(file, size, reading.overrides)
     if not exists:
         return _from_repository_name(source, reading)
     if folder or path.suffix in WEIGHTS:

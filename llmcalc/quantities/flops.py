@@ -11,7 +11,7 @@ other: elementwise operations, scans and transforms, by the table of functions
     unlike: most publications, which leave them out
 forward: contractions and convolutions in the forward pass
     omits: elementwise operations, scans and transforms
-    like: Workload tables of publications with 2 FLOPs per multiply-accumulate
+    unlike: publications that count a multiply-accumulate as one operation
 backward: contractions for the gradients that training needs; 0 in inference
     omits: gradients of frozen tensors and of inputs that need none
     unlike: kaplan2020 and hoffmann2022 (twice the forward pass)

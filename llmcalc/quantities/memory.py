@@ -4,7 +4,7 @@ peak: the largest sum of all tensors at one time
     omits: CUDA context, fragmentation, communication buffers and an engine's reserve
     unlike: rajbhandari2019 (16 bytes per parameter, without gathered tensors and activations)
 weights: weights in their number formats, with scales and zero points
-    omits: tensors that ZeRO gathers, and buffers that are not stored
+    omits: tensors that ZeRO gathers
     like: rajbhandari2019 (2 bytes per parameter in bf16)
 gradients: gradients of trained weights; 0 in serving
     omits: unsharded gradients of a block during its backward pass
@@ -14,9 +14,9 @@ optimizer: optimizer states and master weights; 0 in serving
     like: rajbhandari2019 (12 bytes per parameter for Adam in mixed precision)
 activations: saved tensors at the peak of training, or transient tensors of the largest serving step
     omits: scores that fused attention never stores
-    unlike: korthikanti2022 (34 bytes per token and width of a block, with masks)
+    unlike: korthikanti2022 (34 bytes per token and width of a block, with dropout masks)
 state: KV cache, latents and recurrent states; 0 in training
-    omits: recomputed values, and blocks of a paged cache that are not used
+    omits: recomputed values, and unused blocks of a paged cache
     like: shazeer2019
 """
 

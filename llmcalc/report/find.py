@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..core.errors import spelled
 from ..core.tree import Node
+from ..core.workload import Workload
 from ..inputs.defaults import SEQ
 from ..search.gpus import FittingGpus, GpuSearch
 from ..search.models import MOST_CONTEXT, ModelSearch
@@ -67,6 +69,7 @@ def find_gpus_document(found: GpuSearch) -> Document:
         lambda: ({"reserve": found.reserve, **found.settings}, found.to_dict()),
         " on the fewest of 1, 2, 4 or 8 GPUs of each kind",
         answer=f"{'✓' if found.gpus else '✗'} {answer}",
+        workload=_workload(found.settings),
         lines=(f"workload: {named_values(found.settings)}",),
         tables=(listed,),
         derivation=derivation("memory", found.gpus[0].fit.result) if found.gpus else tuple,
@@ -77,6 +80,11 @@ def find_gpus_document(found: GpuSearch) -> Document:
         ),
         details=(f"too small, even as a node of up to 8: {small}" if small else "",),
     )
+
+
+def _workload(settings: Mapping[str, Any]) -> Workload:
+    """Return the sequences of a search."""
+    return Workload(seq=settings["seq"], extend=bool(settings.get("extend")))
 
 
 def _name(one: FittingGpus) -> str:
@@ -105,6 +113,7 @@ def find_recipes_document(
         lambda: (inputs, {**found.to_dict(), "commands": commands}),
         f" on {gpus_text(found)}",
         answer=f"✓ yes: {best.name}, batch {best.batch}" if best else "✗ no recipe fits",
+        workload=_workload(found.settings),
         lines=(f"workload: {named_values(found.settings)}",),
         facts=(
             Fact("command", commands.get(best.name) if best else None),

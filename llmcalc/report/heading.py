@@ -45,13 +45,15 @@ def model_document(
     """Build a report about a model. An ``answer`` is the first line, before the name of the model.
 
     The first line says if the sequences of a ``workload`` are longer than the model accepts, after which its formulas
-    still hold. After an answer, it is the first warning, as the ``excess`` of requests that an engine accepts.
+    still hold. After an answer, the first warning has the lengths: the ``excess`` of requests that an engine accepts.
 
     ``is_full`` describes every size of the model and shows every note, for reports on how the model is built.
     """
     whole, _ = model_of(architecture)
     beyond = excess_of(whole, workload)
     first = excess or beyond
+    if answer and first:
+        answer += ", beyond the model's length"
 
     def json_object() -> dict[str, Any]:
         from .json_envelope import envelope

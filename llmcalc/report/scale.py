@@ -19,7 +19,7 @@ from ..inputs.training_settings import LAW_LENGTH, LAW_SEQ, SCALE
 from ..search.reference_models import Shape
 from ..training.budget import Budget
 from .document import Document, Fact, Table, assumed_settings, next_table, table_of
-from .heading import model_inputs, structure, title, warnings
+from .heading import model_inputs, shown_notes, structure, title, warnings
 from .json_envelope import envelope
 from .memory import verdict
 from .numbers import ABOUT, about, binary, percent
@@ -27,7 +27,7 @@ from .provenance import assumptions, cost_fact, machine_line, range_text, six_di
 
 READ = "true"  # the constants were verified in the publication itself
 if TYPE_CHECKING:
-    from .pictures import Picture
+    from .pictures import Chart, Picture
 
 MUCH_INFERENCE, FEW_EXPERTS = 1e13, 8  # of the questions that are offered
 GAIN = {"optimum": str}
@@ -62,9 +62,15 @@ def scale_document(plan: Plan, shapes: Sequence[Shape] = (), seq: int = LAW_SEQ)
         warnings=(*alerts, *plan.warnings),
         facts=tuple(_facts(plan, spent)),
         tables=(*tables[1:], _shapes(shapes, machine)),
-        pictures=lambda: _pictures(plan),
-        charts=lambda: _pictures(plan) if plan.curve else (),
-        notes=(*_notes(plan, shapes, seq), *assumptions(machine, spent.price if spent else None), _share(spent)),
+        pictures=lambda: _charts(plan) or [_scatter(plan)],
+        charts=lambda: _charts(plan),
+        notes=(
+            *(shown_notes(model) if model else ()),
+            *_notes(plan, shapes, seq),
+            *assumptions(machine, spent.price if spent else None),
+            _share(spent),
+        ),
+        details=model.remarks if model else (),
     )
 
 
@@ -199,19 +205,26 @@ def _by_law(plan: Plan) -> Table:
     })  # fmt: skip
 
 
-def _pictures(plan: Plan) -> list[Picture]:
-    """Plot the loss of each size above that of the optimum, or the parameters N and tokens D predicted by each law."""
-    from .pictures import Axis, Chart, Curve, Mark, Scatter
+def _charts(plan: Plan) -> Sequence[Chart]:
+    """Plot the loss of each size of an iso-FLOP curve above that of the optimum, by each law."""
+    from .pictures import Axis, Chart, Curve, Mark
 
-    size = Axis("parameters", "count", True)
-    if plan.curve:
-        best = [point for point in plan.points if point.law.name in plan.lowest_on_curve]
-        curves = tuple(Curve(one.law.name, tuple(_excess(plan, one))) for one in best)
-        marks = tuple(Mark(one.law.name, one.active, 0.0) for one in best)
-        heading = f"Loss at {about(plan.query.compute or 0, '')} FLOPs above the lowest one"
-        return [Chart(heading, size, Axis("loss - lowest loss"), curves, marks)]
+    best = [point for point in plan.points if point.law.name in plan.lowest_on_curve]
+    if not best:
+        return ()
+    heading = f"Loss at {about(plan.query.compute or 0, '')} FLOPs above the lowest one"
+    curves = tuple(Curve(one.law.name, tuple(_excess(plan, one))) for one in best)
+    marks = tuple(Mark(one.law.name, one.active, 0.0) for one in best)
+    return [Chart(heading, Axis("parameters", "count", True), Axis("loss - lowest loss"), curves, marks)]
+
+
+def _scatter(plan: Plan) -> Picture:
+    """Plot the parameters N and tokens D predicted by each scaling law."""
+    from .pictures import Axis, Mark, Scatter
+
     marks = tuple(Mark(point.law.name, point.parameters, point.tokens) for point in plan.points)
-    return [Scatter("Parameters and tokens by scaling law", size, Axis("tokens", "count", True), (("laws", marks),))]
+    axes = Axis("parameters", "count", True), Axis("tokens", "count", True)
+    return Scatter("Parameters and tokens by scaling law", *axes, (("laws", marks),))
 
 
 def _excess(plan: Plan, best: Point) -> list[tuple[float, float]]:
@@ -259,9 +272,12 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> Iterator[str]:
     has_dense_law = any(point.law.form not in EXPERT_FORMS for point in plan.points)
     if plan.model is not None and plan.setting.experts and has_dense_law:
         yield "laws for dense models are evaluated with active parameters"
-    unread = [point.law.name for point in plan.points if point.law.checked != READ]
-    if unread:
-        yield f"constants checked only against transcriptions: {', '.join(unread)}"
+    laws = [point.law for point in plan.points]
+    for text, names in {
+        "constants checked only against transcriptions": [law.name for law in laws if law.checked != READ],
+        "no published figure is reproduced by": [law.name for law in laws if not law.example],
+    }.items():
+        yield f"{text}: {', '.join(names)}" if names else ""
     if plan.query.inference and (mute := [point.law.name for point in plan.points if point.served is None]):
         yield f"no inference optimum because the loss does not depend on both N and D: {', '.join(mute)}"
     if shapes:

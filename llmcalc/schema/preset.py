@@ -251,10 +251,13 @@ def choose_size(data: Mapping[str, Any], size: str | None) -> str | None:
     if size is None and data.get("default") is not None:
         size = str(data["default"])
     if size is None and len(sizes) > 1:
-        hint = f"add 'default:' with one of {', '.join(sizes)}"
+        hint = (
+            f"name one, as in {data['name']}.yaml:{next(iter(sizes))}, or add 'default:' with one of {', '.join(sizes)}"
+        )
         raise DescriptionError(f"{len(sizes)} sizes but no default", hint=hint).under(("sizes",))
     if size is None:
         return next(iter(sizes), None)
     if size not in sizes:
-        raise UnknownNameError(f"{data['name']} size", size, sizes).under(("default",))
+        hint = f"sizes: {', '.join(sizes)}"
+        raise UnknownNameError(f"{data['name']} size", size, sizes, hint=hint).under(("default",))
     return size

@@ -97,8 +97,8 @@ def _kinds(result: ServingResult, found: Sequence[Change]) -> Iterator[Iterable[
         if any(holds_all(*change) for change in found):  # the memory is enough
             return
     if result.mesh.tp > 1:
-        yield _stages(result)
         yield [_divided(ranks)] if _has_experts(result) else []
+        yield _stages(result)
     yield from ([{kind: name} for name in _smaller_formats(result, kind)] for kind in ("cache", "weights"))
     is_short = not result.fits and not any(holds_all(*change) for change in found)
     is_engine_given = {"engine", "calibration"} & result.service.asked.keys()

@@ -157,9 +157,9 @@ def place(architecture: Architecture, modules: Mapping[str, Any] = NO_MODULES) -
     return stacks
 
 
-def place_stack(stack: Stack) -> PlacedStack:
+def place_stack(stack: Stack, modules: Mapping[str, Any] = NO_MODULES) -> PlacedStack:
     """Place the layers of one stack. A stack without inputs reads vectors."""
-    return _Placer(stack, {}).place_stack()
+    return _Placer(stack, {}, modules).place_stack()
 
 
 def omitted_tower_layers(architecture: Architecture, stacks: list[PlacedStack]) -> Iterator[PlacedLayer]:

@@ -276,8 +276,9 @@ class _Run:
         if not least <= len(values) <= most or not axes <= {NEW, *state.axes}:
             self.refuse(f"{function} of other than {least} to {most} tensors with axes of the state and {NEW!r}")
         before = [self.initial(own[name]) for name in names]
-        if function in READS_STATE:  # gives it a gradient, as after a context
-            before[0] = before[0] + 0.0 * np.sum(values[0].array)
+        first, *_ = values
+        if function in READS_STATE and first.axes[:2] == ("b", NEW):  # gives it a gradient, as after a context
+            before[0] = before[0] + 0.0 * aligned(first.array[:, 0], ("b", *first.axes[2:]), state.axes)
         arrays, inputs = [value.array for value in values], [value.axes for value in values]
         array, *after = scan(function, equation.out.axes, state.axes, before, arrays, inputs)
         self.after |= dict(zip(names, after, strict=True))

@@ -12,6 +12,7 @@ from ..core.architecture import Architecture, Block, Run, Stack, Sublayer, decla
 from ..core.errors import InputError
 from ..core.layer_history import change_sublayer
 from ..twins.plan import place_stack
+from .equation_model import generated_models
 from .result import Check
 from .sharded_run import ShardedRun, divisible, sharded_run
 
@@ -53,7 +54,8 @@ def run_alone(d_model: int, sublayer: Sublayer, mesh: Mesh = MESH) -> ShardedRun
         if widths != {d_model} or any((sublayer.concat_input, sublayer.input_from, sublayer.residual_from)):
             return None
         stack = Stack("decoder", d_model, (), (Run(Block("block", (part,)), 1),), ())
-        has_streams = any(hasattr(layer.module, "connect") for layer in place_stack(stack).layers())
+        models = generated_models(Architecture("alone", (stack,)))
+        has_streams = any(hasattr(layer.module, "connect") for layer in place_stack(stack, models).layers())
         return None if has_streams else sharded_run(stack, mesh, batch=1, seq=SEQ)
     except (InputError, NotImplementedError):  # other inputs, or functions that simulated ranks do not implement
         return None

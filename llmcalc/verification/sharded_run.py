@@ -29,6 +29,7 @@ from ..twins.step import Step
 from ..twins.tape import Tape, Variable
 from ..twins.weights import Array
 from . import sharded_functions as sharded_functions  # registers the functions of sharded arrays
+from .equation_model import generated_models
 from .ranks import Ranks
 from .sharded_array import ShardedArray, Splits, divide
 from .sharded_tape import ShardedTape
@@ -61,7 +62,7 @@ def sharded_run(stack: Stack, mesh: Mesh, batch: int = 2, seq: int = 6) -> Shard
     """
     architecture = Architecture("sharded", (stack,))
     declared = declared_sizes(architecture, mesh, batch, seq)
-    placed = place_stack(stack)
+    placed = place_stack(stack, generated_models(architecture))
     rng = np.random.default_rng(0)
     weights: dict[str, Array] = {}
     for layer in placed.layers():

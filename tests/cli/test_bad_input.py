@@ -27,7 +27,7 @@ EVERYWHERE = {
     ("gpt3", "--seq 0"): (LENGTHS, "--seq: must be an integer of at least 1"),
     ("gpt3", "--seq -1"): (LENGTHS, "--seq: invalid length '-1'"),
     ("gpt3", "--seq 4096"): (
-        [*(line for line in LENGTHS if not line.startswith("fit ")), *PLAIN_FITS],
+        [line for line in LENGTHS if not line.startswith("fit ")],
         "pass --extend to allow longer sequences",
     ),
     ("gpt3", "--batch -1"): (LENGTHS, "--batch: invalid value '-1'"),
@@ -140,6 +140,17 @@ BAD = {
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_one_message_and_exit_code_2(line: str, refused: Refused) -> None:
     refused(line, BAD[line])
+
+
+@pytest.mark.parametrize("line", [line.format("gpt3") for line in PLAIN_FITS])
+def test_a_fit_beyond_the_learned_positions_is_a_no(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from llmcalc.cli.main import main
+
+    assert main([*line.split(), "--seq", "4096"]) == 1
+    first = capsys.readouterr().out.replace("\n", " ")
+    assert first.startswith(
+        "✗ 4096 tokens exceed the 2048 learned positions of gpt3-175b: pass --extend to allow longer"
+    )
 
 
 @pytest.mark.parametrize("line", [line.format("gpt3") for line in LENGTHS if "--solve" not in line])

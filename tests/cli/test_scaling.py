@@ -200,6 +200,8 @@ def test_every_law_can_be_shown(capsys: Capture) -> None:
     text = screen(capsys, "laws show besiroglu")
     assert "±1293.23" in text
     assert "Besiroglu et al. 2024" in text
+    assert "no published figure is reproduced by: abnar" in screen(capsys, "scale --compute 1e21 --n-experts 8")
+    assert "reproduces deepseek2024 Table 3" in words(capsys, "laws show deepseek")
     assert "warning: the constants were verified in one transcription" in screen(capsys, "laws show besiroglu-outliers")
 
 

@@ -37,7 +37,7 @@ MESSAGES = (
     ("params -x gpt2", "no such option: -x", "(see llmcalc params --help)"),
     ("serve gpt2 -o", "no such option: -o", "(see llmcalc serve --help)"),
     ("presets show", "missing argument 'name'", "(see llmcalc presets show --help)"),
-    ("explain gpt2", "missing argument 'quantity'", "(see llmcalc explain --help)"),
+    ("explain", "missing argument 'model'", "(see llmcalc explain --help)"),
     ("rule a b", "got unexpected extra argument(s) (b)", "(see llmcalc rule --help)"),
     ("diff a", "missing argument 'second'", "(see llmcalc diff --help)"),
     ("params gpt2 --by=layer x y", "got unexpected extra argument(s) (x y)", "(see llmcalc params --help)"),
@@ -63,7 +63,19 @@ def test_a_mistake_is_named_with_a_suggestion(line: tuple[str, ...], capsys: pyt
     assert capsys.readouterr().err == "\n  ".join([f"error: {message}", *hints]) + "\n"
 
 
-@pytest.mark.parametrize("line", ["params -- gpt2", "--version", "-V", "--version params", "help presets", "-h foo"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "params -- gpt2",
+        "--version",
+        "-V",
+        "--version params",
+        "help presets",
+        "-h foo",
+        "explain gpt2",
+        "help quantities",
+    ],
+)
 def test_what_is_no_mistake_is_answered(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.split()) == 0
     assert not capsys.readouterr().err

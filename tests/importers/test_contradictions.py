@@ -328,3 +328,8 @@ def test_copies_of_the_sizes_of_a_language_model_agree() -> None:
     assert total({**whole, "hidden_size": 64, "vocab_size": 32_000}) == plain
     assert "hidden_size is 128, but other keys imply 64" in refusal({**whole, "hidden_size": 128})
     assert "the language model's vocabulary has 32064 tokens" in refusal({**whole, "vocab_size": 61_054})
+
+
+def test_an_odd_number_of_rotated_channels_is_an_error() -> None:
+    said = refusal({"model_type": "deepseek_v3", "qk_rope_head_dim": 63})
+    assert "qk_rope_head_dim must be even, because pairs of channels are rotated, not 63" in said

@@ -77,15 +77,25 @@ LATENT = {"model_type": "deepseek_v3", "num_hidden_layers": 2, "qk_nope_head_dim
 def test_a_width_that_the_class_computes_is_warned_of_where_a_file_says_another() -> None:
     plain, same, other = (llmcalc.load({**LATENT, **more}) for more in ({}, {"qk_head_dim": 19}, {"qk_head_dim": 23}))
     assert plain.stacks == same.stacks == other.stacks
-    assert plain.warnings == same.warnings == ()
-    assert other.warnings == ("the model class ignores qk_head_dim = 23 and uses the computed value 19",)
+    assert plain.warnings == same.warnings
+    ignored = "the model class ignores qk_head_dim = 23 and uses the computed value 19"
+    assert other.warnings == (ignored, *plain.warnings)
 
 
 def test_a_number_of_heads_that_the_class_computes_is_warned_of() -> None:
     heads = {"model_type": "gpt_bigcode", "num_key_value_heads": 1}
-    assert llmcalc.load(heads).warnings == ()
-    (warning,) = llmcalc.load({**heads, "multi_query": False}).warnings
-    assert "ignores num_key_value_heads = 1 and uses the computed value 12" in warning
+    plain, other = llmcalc.load(heads), llmcalc.load({**heads, "multi_query": False})
+    assert other.warnings[1:] == plain.warnings
+    assert "ignores num_key_value_heads = 1 and uses the computed value 12" in other.warnings[0]
+
+
+def test_a_main_size_that_the_class_supplies_is_warned_of_once() -> None:
+    config = {key: value for key, value in LLAMA.items() if key not in ("hidden_size", "vocab_size")}
+    said = "the config lacks sizes, for which the class has a default: hidden_size = 4096, vocab_size = 32000"
+    found = llmcalc.load(config)
+    assert found.warnings == (said,)
+    assert not any("hidden_size" in note for note in found.notes)
+    assert llmcalc.load({**LLAMA, "bos_token_id": None}).warnings == ()
 
 
 def test_a_width_that_the_class_takes_from_the_file_may_not_contradict_others() -> None:
@@ -161,9 +171,9 @@ def test_a_model_of_something_else_says_what_can_be_done(model_type: str, kind: 
 def test_a_size_that_a_class_computes_is_warned_of_unless_it_is_the_same(
     model_type: str, key: str, computed: int
 ) -> None:
-    assert llmcalc.load({"model_type": model_type, key: computed}).warnings == ()
-    (warning,) = llmcalc.load({"model_type": model_type, key: 61}).warnings
-    assert f"ignores {key} = 61 and uses the computed value {computed}" in warning
+    same, other = (llmcalc.load({"model_type": model_type, key: value}) for value in (computed, 61))
+    assert other.warnings[1:] == same.warnings
+    assert f"ignores {key} = 61 and uses the computed value {computed}" in other.warnings[0]
 
 
 def test_weights_quantised_by_mlx_are_read() -> None:

@@ -21,8 +21,19 @@ from llmcalc.report.result_schema import command_schema, result_schema
 SCHEMA = result_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
 PRINT_NO_RESULT = {"schema", "report", "import", "web build", "web serve"}
-COMPUTE_NOTHING = {"rule", "presets list", "presets search", "presets where", "presets show", "presets kinds"}
+COMPUTE_NOTHING = {
+    "rule",
+    "help quantities",
+    "presets list",
+    "presets search",
+    "presets where",
+    "presets show",
+    "presets kinds",
+}
 LINES = [
+    "explain gpt2",
+    "help quantities",
+    "sweep gpt2 params.total --over n_layers=0,2 --skip-invalid",
     "params mixtral",
     "params gpt2 --by tensor",
     "params gpt2 --layout transformers",

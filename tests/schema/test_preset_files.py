@@ -109,3 +109,18 @@ def test_every_name_means_one_model() -> None:
     for stem, file in preset_files.files().items():
         for alias in preset_files.read_preset(file).get("aliases") or {}:
             assert seen.setdefault(alias.lower(), stem) == stem, alias
+
+
+def test_a_size_of_a_file_is_named_after_a_colon(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    text = ONE.format(name="mine", width="$d_model").replace("aliases: {the-one: null}\n", "")
+    file.write_text(text + "sizes: {8b: {d_model: 3}, 70b: {d_model: 11}}\n", "utf-8")
+    assert [width_of(f"{file}:{size}") for size in ("8b", "70b")] == [3, 11]
+    assert llmcalc.load(f"{file}:8b", overrides=["d_model=5"]).name == "mine-8b"
+    with pytest.raises(UnknownNameError, match="did you mean 70b") as caught:
+        llmcalc.load(f"{file}:7b")
+    assert "sizes: 8b, 70b" in str(caught.value)
+    with pytest.raises(DescriptionError, match=r"mine\.yaml:8b"):
+        llmcalc.load(file)
+    with pytest.raises(DescriptionError, match="file not found"):
+        llmcalc.load(tmp_path / "other.yaml:8b")

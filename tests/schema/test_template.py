@@ -32,6 +32,9 @@ def test_a_lone_name_holds_any_value_and_a_calculation_an_integer() -> None:
     [
         ("round_up(d_model, 128)", 12_416),
         ("ceil(d_model, 16)", 769),
+        ("round_up(8 * d_model / 3, 256)", 33_024),
+        ("round_up(8 * 4096 / 3, 256)", 11_008),
+        ("ceil(2 * (d_model / 3 + 1), 2)", 4_098),
         ("min(d_model, 7)", 7),
         ("max(d_model, 7)", 12_289),
         ("2 * (n_layers - 1)", 192),

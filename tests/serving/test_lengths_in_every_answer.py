@@ -194,3 +194,21 @@ def test_kernels_of_a_model_that_no_engine_serves_are_estimated(capsys: pytest.C
     )
     assert main(["latency", "t5-3b", "--gpu", "h100", "--engine", "sglang"]) == 2
     assert "SGLang does not serve encoder-decoder models of text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [
+    "fit {} --gpu h100 --engine none", "fit {} --gpu h100 --training", "fit {} --gpu all", "fit {} --gpu 24GB",
+    "fit {} --gpu h100 --training --recompute full", "fit {} --gpu h100 --solve batch --engine none",
+])  # fmt: skip
+def test_a_fit_without_an_engine_says_it_in_the_first_line(options: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*options.format("gpt2").split(), "--seq", "1025"]) == 1
+    first = capsys.readouterr().out.replace("\n", " ")
+    assert first.startswith(
+        "✗ 1025 tokens exceed the 1024 learned positions of gpt2-small: pass --extend to allow longer"
+    )
+    main([*options.format("gpt2").split(), "--seq", "1025", "--extend"])
+    assert "model's length" not in capsys.readouterr().out
+    main([*options.format("gemma2-2b").split(), "--seq", "8193"])
+    assert ", beyond the model's length" in capsys.readouterr().out.partition("\n!")[0].replace("\n", " ")
+    main([*options.format("gemma2-2b").split(), "--seq", "8192"])
+    assert "model's length" not in capsys.readouterr().out

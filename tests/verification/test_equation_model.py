@@ -267,6 +267,26 @@ def test_its_counts_are_those_of_the_arrays(name: str) -> None:
     }
 
 
+DIVIDED = {"h": "tensor", "f": "tensor", "i": "tensor", "g": "replicated", **dict.fromkeys("devKNR", "whole")}
+WITH_HEADS = [
+    name for name, (kind, _) in RUN.items() if {*kind["axes"]} & {"h", "f", "i"} and name != "short convolution"
+]
+
+
+@pytest.mark.parametrize("name", WITH_HEADS)
+def test_its_collectives_are_those_of_simulated_ranks(name: str) -> None:
+    kind, values = RUN[name]
+    axes = {
+        axis: {"size": size, "shard": DIVIDED[axis]} if axis in DIVIDED else size for axis, size in kind["axes"].items()
+    }
+    (check,) = (
+        check for check in llmcalc.verify(built(kind | {"axes": axes}, values)).checks if "tp 2" in check.quantity
+    )
+    assert check.ok, check
+    assert check.note == "of 1 sub-layer"
+    assert check.declared > 0
+
+
 def test_verify_says_that_it_is_no_independent_implementation() -> None:
     from llmcalc.report.verify import outcome, verify_document
 

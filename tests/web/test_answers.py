@@ -13,7 +13,7 @@ import pytest
 import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.evidence import CLASSES
-from llmcalc.report.fit import fit_answer
+from llmcalc.report.fit_answer import fit_answer
 from llmcalc.report.numbers import dollars
 from llmcalc.report.serving_front import front_document
 from llmcalc.web.answers import PANELS, answers, front

@@ -121,7 +121,8 @@ class DeclarationScope:
         if "b" not in out.axes:
             self._made_of[out.name] = tuple(dict.fromkeys(w for name in names for w in self.weights_of(name)))
         earlier = self.versions.get(out.name)
-        if earlier and out.name in names and self._is_larger(earlier.axes, out.axes):  # a part of the tensor changes
+        is_part = equation.function and out.name in names  # a part of the tensor changes
+        if earlier and is_part and self._is_larger(earlier.axes, out.axes):
             out = Operand(out.name, earlier.axes)
         version = self.versions[out.name] = Version(out, self, partial, self._source(equation))
         if equation.function is None and not self.weights.keys() & {*names}:

@@ -8,6 +8,7 @@ from ..collectives import ALL_GATHER, ALL_REDUCE, BACKWARD, FORWARD
 from .declaration_scope import DeclarationScope, Version
 
 LOSS_REDUCTIONS = ("maximum", "sum of exponentials", "target logit")
+WITH_MAXIMUM = ("softmax",)  # functions of a row with its maximum, through which no gradient flows
 FP32_BITS = 32
 
 
@@ -16,8 +17,9 @@ def reduce_statistics(scope: DeclarationScope, equation: Equation) -> None:
     rows, count = equation.rows, FUNCTIONS[equation.function].statistics if equation.function else 0
     if count and (ranks := scope.shards(equation.out.axes) // scope.shards(rows)) > 1:
         name, axes = f"statistics of {equation.out.name}", tuple(a for a in rows if a in equation.out.axes)
-        for phase in (FORWARD, BACKWARD):
-            scope.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, (("n_statistics", count),), bits=FP32_BITS)
+        n_backward = count - (equation.function in WITH_MAXIMUM)
+        for phase, number in ((FORWARD, count), (BACKWARD, n_backward)):
+            scope.add(ALL_REDUCE, ("tp", ranks), name, phase, axes, (("n_statistics", number),), bits=FP32_BITS)
 
 
 def reduce_loss(scope: DeclarationScope, logits: Version) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import record
+from ...core.setting import scale_number
 
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)"
@@ -122,4 +123,4 @@ def read_size(text: str, parameter: str, total: int | None = None) -> int:
         share = ", or a percentage such as 5%" if total is not None else ""
         hint = f"use a number with its unit, such as 1GiB or 800MB{share}"
         raise InputError(f"invalid size {text!r}", parameter=parameter, hint=hint)
-    return round(float(size[1]) * _UNITS[size[2].lower()])
+    return scale_number(size[1], _UNITS[size[2].lower()], parameter)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import InputError
+from ...core.errors import InputError, LengthError
 from ...core.record import changed, fields
 from ...fitting.fit import FIT
 from ...inputs.defaults import RESERVE as DEFAULT
@@ -41,7 +41,19 @@ _TIMES = r"[x×:]?\s*(\d{1,6})"
 
 
 @printed
-def run(
+def run(model: str | None, **given: Any) -> Answer:
+    """Print the result of the fit check. The exit code is 1 if the model does not fit."""
+    try:
+        return _answer(model, **given)
+    except LengthError as error:
+        if model is None:
+            raise
+        from ...report.fit_answer import refused_length_document
+
+        return refused_length_document(load_trained(model, given)[0], error), False
+
+
+def _answer(
     model: str | None,
     times: str | None,
     gpu: str | None,
@@ -52,7 +64,7 @@ def run(
     listing: bool,
     **given: Any,
 ) -> Answer:
-    """Print the result of the fit check. The exit code is 1 if the model does not fit."""
+    """Return the report of a fit check or of a search, and whether the answer is yes."""
     kept = DEFAULT if reserve is None else reserve
     budget: dict[str, Any] = {"gpu_memory": gpu_memory, "reserve": kept}
     if listing:

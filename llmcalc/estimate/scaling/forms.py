@@ -330,9 +330,10 @@ class PowerSum(ScalingForm):
         largest = self._least_size(loss)  # without inference
 
         def cost(n: float) -> float:
-            if self.loss(n, inf) >= loss:
+            try:
+                return self.flops(n, self.tokens_for(n, loss) + inference * INFER / TRAIN)
+            except InputError:  # too small for this loss
                 return inf
-            return self.flops(n, self.tokens_for(n, loss) + inference * INFER / TRAIN)
 
         n = minimiser(cost, largest / FAR, largest)
         return n, self.tokens_for(n, loss)

@@ -38,11 +38,11 @@ from .rope import stated_scaling
 from .task_heads import has_known_head, with_task_head
 
 MOST_NAMED = 12  # sizes named in a note
-MAIN_SIZES = """
+CORE_SIZES = """
     hidden_size d_model n_embd dim emb_dim num_hidden_layers num_layers n_layer n_layers encoder_layers decoder_layers
-    vocab_size intermediate_size d_ff ffn_dim n_inner num_attention_heads num_heads n_head n_heads num_experts
-    n_routed_experts num_local_experts
+    vocab_size num_attention_heads num_heads n_head n_heads encoder_attention_heads decoder_attention_heads
 """
+MAIN_SIZES = f"{CORE_SIZES} intermediate_size d_ff ffn_dim n_inner num_experts n_routed_experts num_local_experts"
 CROSS = "add_cross_attention"
 DECODER_KEYS = ("is_decoder", CROSS)  # saved for every decoder of an encoder-decoder model
 
@@ -331,6 +331,9 @@ def _warnings(config: Config, model_type: str, as_: str | None) -> Iterator[str]
     yield from config.warnings
     for key, value in config.ignored_unknown.items():
         yield f"ignored the unknown key {short_repr(key)} (its value is {short_repr(value)}), as requested"
+    core = [f"{key} = {size}" for key, size in sorted(config.defaulted.items()) if key in CORE_SIZES.split()]
+    if core:
+        yield f"the config lacks sizes, for which the class has a default: {', '.join(core)}"
 
 
 def _notes(
@@ -355,12 +358,12 @@ def _notes(
 
 
 def _defaulted(sizes: Mapping[str, int]) -> Iterator[str]:
-    """Yield a note about sizes from class defaults if the config lacks a main size."""
+    """Yield a note about other sizes from class defaults if the config lacks a main size."""
     if sizes.keys() & set(MAIN_SIZES.split()):
-        named = sorted(sizes.items())
+        named = sorted((key, size) for key, size in sizes.items() if key not in CORE_SIZES.split())
         more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         listed = ", ".join(f"{key} = {size}" for key, size in named[:MOST_NAMED])
-        yield f"sizes from class defaults, because the config lacks them: {listed}{more}"
+        yield from [f"sizes from class defaults, because the config lacks them: {listed}{more}"] * bool(named)
 
 
 def _with_overrides(data: Mapping[str, Any], overrides: Sequence[str], where: str) -> Fields:

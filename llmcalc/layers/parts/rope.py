@@ -161,12 +161,15 @@ def fit_rope(layer: Any, *widths: str) -> None:
 
 
 def check_rope(layer: Any, width: str) -> None:
-    """Check that ``dim`` is unset for a layer that always rotates ``width`` channels, and check LongRoPE factors."""
+    """Check a layer that always rotates ``width`` channels: an even number, ``dim`` unset, and LongRoPE factors."""
     if layer.rope and layer.rope.dim is not None:
         text = f"is not available for {layer.kind()}, which rotates {width} channels"
         raise layer.size_error("rope.dim", text).under(("rope", "dim"))
     if layer.rope:
-        _check_factors(layer, getattr(layer, width) // 2)
+        rotated = getattr(layer, width)
+        if rotated % 2:
+            raise layer.size_error(width, f"must be even, because pairs of channels are rotated, not {rotated}")
+        _check_factors(layer, rotated // 2)
 
 
 def _check_factors(layer: Any, pairs: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from ...core.evidence import CLASSES
 from ...fitting.advice import Change
 from ...fitting.fit import FitResult
-from ...report.fit import fit_answer, memory_parts
+from ...report.fit import memory_parts
+from ...report.fit_answer import fit_answer
 from ...report.numbers import BYTES, duration, readable, three_digits
 from ...report.serve import MISSING, memory_rows, size_span, sizes_of
 from ...report.serving_money import price_clause
