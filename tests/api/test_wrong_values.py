@@ -138,6 +138,7 @@ FUNCTIONS: Table = {
     "load": ({"source": "gpt2"}, {
         "source": ("name", "gpt2", {}), "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}),
         "allow_unknown": ("names", [], {}), "strict": ("flag", True, {}),
+        "extras": ("names", ["mtp"], {"source": "qwen3.5-0.8b", "overrides": []}),
     }),
     "params": (SERVING, MODEL),
     "verify": ({"model": "gpt2"}, MODEL),
