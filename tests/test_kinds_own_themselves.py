@@ -49,7 +49,7 @@ OTHERS = {
     "core/workload.py": {"attention", "causal", "frames"},
     "estimate/hardware.py": {"memory"},
     "kernels/cost.py": {"memory"},
-    "estimate/scaling/law.py": {"active", "stored"},
+    "estimate/scaling/law.py": {"active", "fixed", "routing", "stored"},
     "estimate/scaling/plan.py": {"active", "stored"},
     "lint/configuration.py": {"causal"},
     "testing.py": {"norm", "head"},

@@ -54,8 +54,7 @@ def find_plan(model: Source | None, laws: Sequence[str], given: Mapping[str, Any
         counted = _of_every_law(parameters, conditions)
     query = Query(compute, counted, found["tokens"], given["loss"], found["inference"], given["inference_cost"])
     found_plan = plan(chosen(laws, conditions), query, conditions, architecture, covered=not laws)
-    curve = _curve(found_plan, given["over"]) if given["over"] is not None else ()
-    return changed(found_plan, budget=spent, curve=curve)
+    return changed(found_plan, budget=spent, curve=_curve(found_plan, given["over"]) if given["over"] else ())
 
 
 def _of_every_law(parameters: float | str, conditions: Conditions) -> dict[str, float]:
@@ -64,16 +63,19 @@ def _of_every_law(parameters: float | str, conditions: Conditions) -> dict[str, 
     return {name: number * per_active(name, conditions) for name in COUNTS}
 
 
-def _curve(optimum: Plan, over: str) -> tuple[Plan, ...]:
+def _curve(optimum: Plan, over: Iterable[str]) -> tuple[Plan, ...]:
     """Return the plans of other sizes with the compute of an optimum, by the same laws."""
-    compute, axis = optimum.query.compute, read_axis(over, amounts.SCALES)
-    if axis.name not in ("params", "parameters"):
-        raise InputError(f"{axis.name} cannot be varied", parameter="over", hint="use sizes such as params=1B,2B,4B")
+    compute, axes = optimum.query.compute, [read_axis(text, amounts.SCALES) for text in over]
+    for axis in axes:
+        if axis.name not in ("params", "parameters"):
+            hint = "use sizes such as params=1B,2B,4B"
+            raise InputError(f"{axis.name} cannot be varied", parameter="over", hint=hint)
     if compute is None or not optimum.query.free:
         raise InputError("requires compute alone", parameter="over", hint="add {compute=1e21}, and omit other amounts")
-    check_points([axis], MOST_SIZES, f"at most {MOST_SIZES} sizes are computed")
+    for axis in axes:
+        check_points([axis], MOST_SIZES, f"at most {MOST_SIZES} sizes are computed")
     laws, conditions = [point.law for point in optimum.points], optimum.setting
-    queries = (Query(compute, _of_every_law(size, conditions)) for size in axis.values)
+    queries = (Query(compute, _of_every_law(size, conditions)) for axis in axes for size in axis.values)
     return tuple(plan(laws, query, conditions) for query in queries)
 
 

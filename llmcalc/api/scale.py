@@ -35,7 +35,7 @@ def scale(
     inference_cost: float = 1.0,
     n_experts: float | None = None,
     granularity: float | None = None,
-    over: str | None = None,
+    over: Iterable[str] = (),
     laws: Iterable[str] = (),
     seq: int | str = LAW_SEQ,
 ) -> Plan:
@@ -62,7 +62,7 @@ def scale(
         inference_cost: cost of a serving FLOP relative to a training FLOP.
         n_experts: ratio of total to active experts (default: the model's; none: dense).
         granularity: ratio of dense layer width to expert width.
-        over: sizes of an iso-FLOP curve, such as ``"params=1B,2B,4B"`` or ``"params=1B..64B:x2"``, for ``compute``.
+        over: sizes of an iso-FLOP curve, such as ``["params=1B,2B,4B"]`` or ``["params=1B..64B:x2"]``, for ``compute``.
         laws: names of laws (default: a standard selection), or ``all``.
         seq: number of tokens per sequence, for laws that count attention.
 

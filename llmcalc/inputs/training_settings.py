@@ -73,8 +73,8 @@ SCALE = (
             help="Ratio of total to active experts (default: the model's ratio, or dense if no model is given)."),
     Setting("granularity", float, needs=("sparse",), metavar="N", example="4",
             help="Ratio of dense layer width to expert width (default: 1)."),
-    Setting("over", str, metavar="NAME=VALUES",
-            help="Sizes of an iso-FLOP curve, such as params=1B,2B,4B or params=1B..64B:x2."),
+    Setting("over", TEXTS, (), metavar="NAME=VALUES",
+            help="Sizes of an iso-FLOP curve, such as params=1B,2B,4B or params=1B..64B:x2. Repeatable."),
 )  # fmt: skip
 LAWS = Setting("laws", TEXTS, metavar="NAME", option="law", complete="laws",
                help="Scaling law, or all (default: a standard selection). Repeatable.")  # fmt: skip

@@ -8,9 +8,7 @@ from ..core.declaration import Declaration
 from ..core.layer import Layer
 from ..core.record import record
 from ..core.traits import Parallel
-from .mlp import ACTIVATIONS, LEARNED
-
-GATES = tuple(name for name in ACTIVATIONS if name not in LEARNED)
+from .mlp import ACTIVATIONS
 
 
 @record
@@ -159,7 +157,7 @@ class PerLayerGate(Layer):
 
     KIND: ClassVar[str] = "per_layer_gate"
     PARALLEL: ClassVar[Parallel] = Parallel(whole="pl")
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": GATES}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"layer_input": "per-layer embedding of the token"}
 
     def declare(self) -> Declaration:

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = (
     "identity", "relu", "relu2", "gelu", "gelu_tanh", "gelu_new", "quick_gelu", "silu", "situ", "sigmoid", "tanh",
-    "xielu",
 )  # fmt: skip
-LEARNED = frozenset({"xielu"})  # activations with two learned parameters
-PLAIN = tuple(name for name in ACTIVATIONS if name not in (*LEARNED, BOUNDED))
+LEARNED = ("xielu",)  # activations with two learned parameters
+PLAIN = tuple(name for name in ACTIVATIONS if name != BOUNDED)
 
 
 @record
@@ -74,7 +73,7 @@ class Mlp(Layer):
     IS_FEED_FORWARD: ClassVar[bool] = True
     MODULE_TENSORS: ClassVar[ModuleTensors] = GATED_MLP
     EXTERNAL_TENSORS: ClassVar[dict[str, str]] = {"globals": "the global tokens"}
-    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": ACTIVATIONS}
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"activation": (*ACTIVATIONS, *LEARNED)}
     SHRINK: ClassVar[dict[str, str]] = {"merge": "keep"}
     PARTS: ClassVar[Mapping[str, Sequence[type[Part]]]] = {
         "bounds": (Bounds,),

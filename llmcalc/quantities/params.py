@@ -15,6 +15,8 @@ non_embedding: the total without token, position and segment tables
     omits: the tables, but not an untied output head
     like: kaplan2020 (Section 2.1), gemma2024b (Table 2)
     unlike: brown2020 (the total)
+buffers: elements of stored tensors that are not trained, such as sinusoids
+    omits: parameters
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ QUANTITY = Quantity(
     tree=lambda result: result.tree,
     trees={"active": lambda result: result.active_tree},
     form=lambda result, part: (lift(getattr(result, part)), 1),
-    parts=dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT),
+    parts={**dict.fromkeys(("total", "active", "embedding", "non_embedding"), UNIT), "buffers": "elements"},
     target=lambda result: result.total,
     has_size_forms=True,
     results=(Params,),

@@ -65,7 +65,7 @@ def _quantities(results: Sequence[Params], names: Sequence[str]) -> Table:
     for quantity in QUANTITIES:
         first, *others = values = [getattr(result, quantity) for result in results]
         if any(values):
-            title = quantity.replace("_", "-")
+            title = f"params.{quantity}"
             rows.append((title, names[0], first, None, None))
             pairs = zip(names[1:], others, strict=True)
             rows += [(title, name, own, own - first, own / first if first else None) for name, own in pairs]

@@ -56,6 +56,7 @@ def values_document(found: Values) -> Document:
         workload=workload,
         lines=[workload_line(workload)] if workload else [],
         tables=(Table("", columns("value: name", ": name", "exact: digits 1", "what it counts: text"), rows),),
+        derivation=lambda: tuple(value_of(name).tree(result) for name, result in found.results.items()),
         notes=[*missing, f"a name shows a derivation: llmcalc explain {architecture.name} params.total"],
     )
 

@@ -186,7 +186,7 @@ def test_the_middle_is_the_median() -> None:
 
 
 def test_an_iso_flop_curve_has_its_lowest_loss_at_the_optimum() -> None:
-    found = llmcalc.scale(compute=1e21, over="params=1B..8B:x2", laws=["hoffmann-3", "kaplan", "deepseek"])
+    found = llmcalc.scale(compute=1e21, over=["params=1B..8B:x2"], laws=["hoffmann-3", "kaplan", "deepseek"])
     assert [one.middle("parameters") for one in found.curve] == [1e9, 2e9, 4e9, 8e9]
     for one in found.curve:
         assert one.middle("tokens") == pytest.approx(1e21 / 6 / one.middle("parameters"))
@@ -194,19 +194,19 @@ def test_an_iso_flop_curve_has_its_lowest_loss_at_the_optimum() -> None:
         assert all(one.losses[law] >= found.losses[law] for law in one.losses)
     assert found.lowest_on_curve == {"hoffmann-3": 1, "kaplan": 3}
     assert [row["lowest_for"] for row in found.to_dict()["curve"]] == [[], ["hoffmann-3"], [], ["kaplan"]]
-    named = llmcalc.scale(compute=1e21, over="params=1e9,2B,4B,8B", laws=["hoffmann-3", "kaplan", "deepseek"])
+    named = llmcalc.scale(compute=1e21, over=["params=1e9,2B,4B,8B"], laws=["hoffmann-3", "kaplan", "deepseek"])
     assert named.curve == found.curve
-    routed = llmcalc.scale(compute=1e21, over="params=1B,2B", n_experts=64, granularity=8).curve[0].points[0]
+    routed = llmcalc.scale(compute=1e21, over=["params=1B,2B"], n_experts=64, granularity=8).curve[0].points[0]
     assert (routed.active, routed.compute) == pytest.approx((1e9, 1e21))
 
 
 BAD = [
-    ({"compute": 1e21, "over": "tokens=1B,2B"}, "cannot be varied"),
-    ({"compute": 1e21, "over": "params"}, "invalid range"),
-    ({"compute": 1e21, "over": "params=1B..1000000B:+1B"}, "too many points"),
-    ({"parameters": 1e9, "over": "params=1B,2B"}, "requires compute alone"),
-    ({"compute": 1e21, "parameters": 1e9, "over": "params=1B,2B"}, "requires compute alone"),
-    ({"loss": 2.0, "over": "params=1B,2B"}, "requires compute alone"),
+    ({"compute": 1e21, "over": ["tokens=1B,2B"]}, "cannot be varied"),
+    ({"compute": 1e21, "over": ["params"]}, "invalid range"),
+    ({"compute": 1e21, "over": ["params=1B..1000000B:+1B"]}, "too many points"),
+    ({"parameters": 1e9, "over": ["params=1B,2B"]}, "requires compute alone"),
+    ({"compute": 1e21, "parameters": 1e9, "over": ["params=1B,2B"]}, "requires compute alone"),
+    ({"loss": 2.0, "over": ["params=1B,2B"]}, "requires compute alone"),
     ({}, "nothing to solve for"),
     ({"compute": -1e20}, "out of range"),
     ({"compute": float("nan")}, "not nan"),

@@ -138,6 +138,7 @@ FUNCTIONS: Table = {
     "load": ({"source": "gpt2"}, {
         "source": ("name", "gpt2", {}), "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}),
         "allow_unknown": ("names", [], {}), "strict": ("flag", True, {}),
+        "extras": ("names", ["mtp"], {"source": "qwen3.5-0.8b", "overrides": []}),
     }),
     "params": (SERVING, MODEL),
     "verify": ({"model": "gpt2"}, MODEL),
@@ -311,7 +312,7 @@ FUNCTIONS: Table = {
         "inference": ("from 1", "1T", {}), "inference_cost": ("positive", 2, {"inference": 1e12}),
         "n_experts": ("from 1", 8, {"laws": ["ludziejewski"]}), "granularity": ("from 1", 4, {"laws": ["krajewski"],
                                                                                             "experts": 8}),
-        "over": ("name", "params=1B,2B", {}), "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
+        "over": ("names", ["params=1B,2B"], {}), "laws": ("names", ["kaplan"], {}), "seq": ("count", 4096, {}),
     }),
 }  # fmt: skip
 CASES = [(name, parameter) for name, (_, cases) in FUNCTIONS.items() for parameter in cases]

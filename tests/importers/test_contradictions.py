@@ -333,3 +333,11 @@ def test_copies_of_the_sizes_of_a_language_model_agree() -> None:
 def test_an_odd_number_of_rotated_channels_is_an_error() -> None:
     said = refusal({"model_type": "deepseek_v3", "qk_rope_head_dim": 63})
     assert "qk_rope_head_dim must be even, because pairs of channels are rotated, not 63" in said
+
+
+def test_an_activation_with_learned_parameters_is_counted_in_an_mlp_and_an_error_elsewhere() -> None:
+    plain, learned = (total({**LLAMA, "hidden_act": name}) for name in ("silu", "xielu"))
+    assert plain is not None
+    assert learned == plain + 2 * 3
+    said = refusal({"model_type": "qwen3_moe", "num_hidden_layers": 2, "hidden_act": "xielu"})
+    assert "moe: activation must be one of identity, relu" in said

@@ -32,7 +32,7 @@ from llmcalc.core.part import nested_fields
 from llmcalc.core.shrink import Sizes
 from llmcalc.core.traits import divisions, glossary, role_fields
 from llmcalc.core.zoo_search import find_module
-from llmcalc.layers.mlp import ACTIVATIONS
+from llmcalc.layers.mlp import ACTIVATIONS, LEARNED
 from llmcalc.testing import _fields, _repaired, _values, is_required, smallest
 from llmcalc.testing import layers as layers_of
 
@@ -332,7 +332,7 @@ def test_index_states_have_their_own_role(kind: str, data: st.DataObject) -> Non
 
 
 # Functions of one tensor (and of weights), element by element or row by row.
-OF_ONE = frozenset(ACTIVATIONS) | {
+OF_ONE = frozenset((*ACTIVATIONS, *LEARNED)) | {
     "scale", "softplus", "sqrt_softplus", "cutoff", "softmax", "shares", "rmsnorm", "layernorm", "l2norm", "softcap",
     "clamp", "dropout",
 }  # fmt: skip

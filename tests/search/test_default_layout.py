@@ -101,7 +101,8 @@ def test_one_request_more_is_not_slower(model: str, gpu: str, isl: int, scale: f
     assume(tensor.fits)
     number = max(int(scale * tensor.running), 1)
     few, more = (serve(model, gpu, isl=isl, osl=500, concurrency=n) for n in (number, number + 1))
-    assert more.time.requests_per_s >= 0.98 * few.time.requests_per_s
+    is_same = (few.mesh, few.point.replicas) == (more.mesh, more.point.replicas)  # kernels may begin a tile of rows
+    assert more.time.requests_per_s >= (0.9 if is_same else 0.98) * few.time.requests_per_s
 
 
 def test_a_layout_on_which_fewer_requests_run_is_offered_with_its_speed() -> None:

@@ -15,7 +15,7 @@ from ...fitting.memory import serving_weights
 from ...inputs.number_formats import number_format
 from .cache import STATE
 from .llama_cpp_cache import CacheOptions, LlamaCppCache, llama_cpp_cache, llama_cpp_groups
-from .memory import HostMemory
+from .memory import MIB, HostMemory
 from .pool import CachePool, PoolGroup
 
 MANY_TOKENS = 32  # of a step, from which on the GPU computes with matrices in host memory
@@ -76,6 +76,13 @@ class LlamaCppModel(NamedTuple):
     def largest(self) -> DeviceBytes:
         """Bytes on the GPU that stores the most."""
         return DeviceBytes(0, 0) if self.largest_gpu is None else self.devices[self.largest_gpu]
+
+    @property
+    def logged_sizes(self) -> dict[str, float]:
+        """Sizes of the buffers in MiB by the names that the log gives them, without empty ones."""
+        sizes = (sum(own.weights for own in self.gpus), self.host.weights, *self.buffers, self.draft_cache)
+        named = zip(("model", "CPU model", "KV", "KV (window)", "RS", "draft KV"), sizes, strict=True)
+        return {name: size / MIB for name, size in named if size}
 
     def free_on(self, free: float) -> dict[int | None, float]:
         """Return what is free for the cache of each GPU, from that of the largest one. Others have fewer weights."""

@@ -21,7 +21,7 @@ from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE
 from .cache import ALIGNED, STATE, CacheGroups
-from .memory import MIB, PROFILED, STATIC, HostMemory, MemoryDivision
+from .memory import PROFILED, STATIC, HostMemory, MemoryDivision
 from .pool import CachePool, paged_pool
 
 if TYPE_CHECKING:
@@ -311,12 +311,8 @@ class Start(NotebookDisplay):
         }  # fmt: skip
         if not self.placed:
             return tuple(line.format(**found) for line in self.profile.log)
-        gpu_layers, layers = self.placed.offloaded
-        weights = sum(own.weights for own in self.placed.gpus), self.placed.host.weights
-        sizes = (*weights, *self.placed.buffers, self.placed.draft_cache)
-        named = zip(("model", "CPU model", "KV", "KV (window)", "RS", "draft KV"), sizes, strict=True)
-        lines = (self.profile.log[0].format(buffer=name, size=size / MIB) for name, size in named if size)
-        return f"offloaded {gpu_layers}/{layers} layers to GPU", *lines
+        lines = (self.profile.log[0].format(buffer=name, size=size) for name, size in self.placed.logged_sizes.items())
+        return "offloaded {}/{} layers to GPU".format(*self.placed.offloaded), *lines
 
     @property
     def is_recurrent(self) -> bool:
@@ -396,8 +392,7 @@ class Start(NotebookDisplay):
             ],
             "settings": dict(self.settings), "automatic": dict(self.automatic), "log": list(self.log()),
             "changes": [{"command": self.offer(change), "settings": change} for change, _ in self.changes],
-            "listed": list(self.deployment.command.listed) if self.deployment.command else [],
-            "unmodelled": list(self.deployment.command.unmodelled) if self.deployment.command else [],
+            **{name: list(getattr(self.deployment.command, name, ())) for name in ("listed", "unmodelled")},
             **({"cache": self.buffers.total} if self.buffers else {}), "host": self.host.to_dict(),
             **({"host_tokens": self.host_tokens.to_dict()} if self.host_tokens else {}),
             "encoder": self.encoder, "images": [size.to_dict() for size in self.images], "evidence": self.evidence,

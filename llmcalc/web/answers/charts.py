@@ -168,9 +168,10 @@ def _batch_curve(case: Case) -> Picture:
 
 def _replicas(case: Case) -> dict[str, Mesh]:
     """Return layouts of a replica by name: the one in which the model fits, and tensor-parallel ranks."""
-    own, n = case.layout, case.state.n
-    meshes = dict.fromkeys((own, *(Mesh(tp=tp) for tp in (1, 2, 4, 8) if n % tp == 0)))
-    return {sizes_text(sizes_of(mesh), n // mesh.ranks): mesh for mesh in meshes}
+    own, n, found = case.layout, case.state.n, dict[str, Mesh]()
+    for mesh in (own, *(Mesh(tp=tp) for tp in (1, 2, 4, 8) if n % tp == 0)):
+        found.setdefault(sizes_text(sizes_of(mesh), n // mesh.ranks), mesh)
+    return found
 
 
 def _loads(case: Case, mesh: Mesh) -> Iterator[tuple[int, float, float]]:

@@ -11,6 +11,8 @@ from ...report.numbers import BYTES, dollars, duration, human, readable, three_d
 from ...report.serve import size_span
 from .case import Case, needed_span, speeds_of
 
+LEAST_PLAIN = 10  # US dollars, from which a price has no decimal places
+
 
 def facts(case: Case) -> Iterator[dict[str, Any]]:
     """Yield the numbers beside the verdict. ``why`` is the quantity that ``derivation`` explains."""
@@ -35,7 +37,7 @@ def memory_fact(case: Case) -> dict[str, Any]:
     if not found.start:
         note = f"of {readable(found.memory, BYTES)}, with the runtime"
         return size_fact("memory", "Needed per GPU", int(span.best), note, found.evidence["needed"])
-    of = f"of {readable(found.usable, BYTES)} that the engine uses"
+    of = f"of {readable(found.usable, BYTES)} usable"
     note = ", ".join(filter(None, (size_span(span), of)))
     ends = {"low": int(span.low), "high": int(span.high)}
     return size_fact("memory", "Needed per GPU", found.needed, note, found.evidence["needed"], **ends)
@@ -114,8 +116,8 @@ def _throughput(rate: float, note: str, unit: str, evidence: str) -> dict[str, A
 
 def _price(price: tuple[float, float], note: str, times: str) -> dict[str, Any]:
     """Return a price, which depends on times with a class of evidence."""
-    low, _, high = dollars(price).partition(" ")
-    return fact("cost", "Price per million tokens", low, note, weakest(FITTED, times), after=high, unit="USD",
+    low, high = (f"${size:,.2g}" if size < LEAST_PLAIN else f"${size:,.0f}" for size in price)
+    return fact("cost", "Price per million tokens", low, note, weakest(FITTED, times), after=f"to {high}", unit="USD",
                 low=price[0], high=price[1])  # fmt: skip
 
 

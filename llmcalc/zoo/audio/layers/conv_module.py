@@ -59,8 +59,8 @@ class ConvModule(Layer):
     HAS_ORDER: ClassVar[bool] = True
     HAS_NORM: ClassVar[bool] = True
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "gate": ACTIVATIONS[:-1],
-        "activation": ACTIVATIONS[:-1],
+        "gate": ACTIVATIONS,
+        "activation": ACTIVATIONS,
         "norm": ("none", "rmsnorm", "layernorm", "batchnorm"),
     }
     SHRINK: ClassVar[dict[str, str]] = {"d_conv": "at most 4", "chunk": "5 3"}
