@@ -21,7 +21,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from llmcalc.report.verify import models
+from llmcalc.schema.preset_files import sized_files
 
 LIMIT = 1.0
 LOAD = "--isl 4k --osl 500"
@@ -110,7 +110,7 @@ def pairs(options: argparse.Namespace) -> list[tuple[str, str]]:
     if options.again:
         runs = [Run(**json.loads(line)) for line in options.again]
         return [(run.command, run.model) for run in runs if run.seconds > LIMIT]
-    names = [f"{family}-{size}" if size else family for family, size in models()]
+    names = [f"{Path(file).stem}-{size}" if size else Path(file).stem for file, size in sized_files()]
     chosen = [name for name in names if re.search(options.models, name)]
     found = [(command, model) for command in COMMANDS if re.search(options.commands, command) for model in chosen]
     return random.Random(options.seed).sample(found, options.sample) if options.sample else found

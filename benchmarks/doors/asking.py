@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from llmcalc.data import table
-from llmcalc.report.verify import models
+from llmcalc.schema.preset_files import sized_files
 
 Words = list[str]
 CARDS = (
@@ -36,7 +36,7 @@ class Asking:
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.random, self.folder = Random(seed), folder
-        self.models = [":".join(model) for model in models()]
+        self.models = [f"{Path(file).stem}:{size}" for file, size in sized_files()]
         self.repositories = sorted(set(map(str, table("repositories").values())))
 
     def maybe(self, flag: str, *values: Any, share: float = 0.3) -> Words:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import llmcalc
-from llmcalc.report.verify import models
+from llmcalc.schema.preset_files import sized_files
 
 LENGTHS = (2048, 32768, 131072)
 GPUS = ("h100:8", "h200:8", "b200-180gb:8", "a100-sxm-80gb:8", "mi300x:8", "l40s:4", "h100:2", "rtx4090")
@@ -60,8 +60,8 @@ class Case(NamedTuple):
 def every_case() -> list[Case]:
     """Return all presets on all GPUs, in all engines, with tensor parallelism over 1 to all GPUs."""
     return [
-        Case(":".join(model), gpu, engine, tp, weights, length)
-        for model in models()
+        Case(f"{Path(file).stem}:{size}", gpu, engine, tp, weights, length)
+        for file, size in sized_files()
         for gpu in GPUS
         for engine in ENGINES
         for tp in RANKS

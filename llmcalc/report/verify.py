@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, UnsupportedError
 from ..core.evidence import merged
 from ..core.record import record
-from ..schema import preset_files
 from ..schema.preset import load_file
 from ..verification import Check, Verification, verify
 from .document import Cell, Document, Table, columns
@@ -58,22 +58,11 @@ def outcome(architecture: Architecture, family: str = "") -> Outcome:
         return Outcome(family or architecture.name, architecture.name, reason=str(error))
 
 
-def models() -> list[tuple[str, str | None]]:
-    """Return (family, size) for every preset model. The size is None if a preset file has no sizes."""
-    found: list[tuple[str, str | None]] = []
-    for family, file in sorted(preset_files.files().items()):
-        try:
-            sizes = preset_files.read_preset(file).get("sizes")
-        except InputError:  # the error is reported during verification
-            sizes = None
-        found += [(family, size) for size in (sizes if isinstance(sizes, dict) and sizes else [None])]
-    return found
-
-
-def outcome_of(family: str, size: str | None) -> Outcome:
-    """Load and verify one preset model. If the file cannot be loaded, the outcome contains the reason."""
+def outcome_of(file: str, size: str | None) -> Outcome:
+    """Load and verify a model of a preset file. If the file cannot be loaded, the outcome contains the reason."""
+    family = Path(file).stem
     try:
-        architecture = load_file(preset_files.files()[family], size)
+        architecture = load_file(file, size)
     except InputError as error:
         return Outcome(family, f"{family}-{size}" if size else family, reason=str(error))
     return outcome(architecture, family)

@@ -57,20 +57,21 @@ def run(model: str, **given: Any) -> Answer:
 
 def _verify_all() -> list[Outcome]:
     """Verify every model. On a terminal, show a progress bar."""
-    from ...report.verify import models, outcome_of
+    from ...report.verify import outcome_of
+    from ...schema.preset_files import sized_files
 
-    sizes, outcomes = models(), []
+    sizes, outcomes = [*sized_files()], []
     if not sys.stderr.isatty():
-        return [outcome_of(family, size) for family, size in sizes]
+        return [outcome_of(file, size) for file, size in sizes]
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress
 
     shown = (MofNCompleteColumn(), BarColumn(), "{task.description}")
     with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=len(sizes))
-        for family, size in sizes:
-            progress.update(task, description=family)
-            outcomes.append(outcome_of(family, size))
+        for file, size in sizes:
+            progress.update(task, description=os.path.basename(file))
+            outcomes.append(outcome_of(file, size))
             progress.advance(task)
     return outcomes
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ...core.printable import padded, text_width
 from ..document import WORDS, Cell, Document, Fact, Table
-from .tree import derivation, outlines
-
-GAP = "  "
+from .tree import aligned, derivation, outlines
 
 
 def render(document: Document) -> str:
     """Render the report as plain text."""
     parts = ["\n".join([document.title, *document.lines, *(f"warning: {line}" for line in document.warnings)])]
-    parts += [_aligned([_fact(fact) for fact in document.facts], [False, True, False])] if document.facts else []
+    parts += [aligned([_fact(fact) for fact in document.facts], [False, True, False])] if document.facts else []
     parts += [_tree(document)] if document.tree else []
     parts += [_table(table) for table in document.every_table]
     parts += ["\n".join(f"note: {note}" for note in document.every_note)] if document.every_note else []
@@ -29,19 +24,14 @@ def _fact(fact: Fact) -> list[str]:
 def _table(table: Table) -> str:
     rows = [*table.rows, *([table.total] if table.total else [])]
     lines = [[column.title for column in table.columns], *(list(map(_cell, row)) for row in rows)]
-    text = _aligned(lines, [column.kind not in WORDS for column in table.columns])
+    text = aligned(lines, [column.kind not in WORDS for column in table.columns])
     return f"{table.title}\n{text}" if table.title else text
 
 
 def _tree(document: Document) -> str:
     lines = ((str(node.value), guides + node.label, derivation(node)) for guides, _, node in outlines(document.tree))
-    return _aligned(list(lines), [True, False, False])
+    return aligned(list(lines), [True, False, False])
 
 
 def _cell(value: Cell) -> str:
     return "" if value is None else str(value)
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(GAP.join(map(padded, row, widths, right)).rstrip() for row in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...core.errors import InputError
 from ...core.printable import padded, text_width
@@ -10,6 +10,7 @@ from ...core.tree import Node
 from ..document import Document
 from ..numbers import exact
 
+GAP = "  "
 ALREADY_COUNTED = "0"  # formula of a shared tensor that was already counted; the note explains it
 
 
@@ -18,14 +19,14 @@ def render(document: Document) -> str:
     roots = document.tree or document.derivation()
     if not roots:
         raise InputError("this result has no tree", parameter="form", hint="use another format")
-    lines = outlines(roots)
-    width = max(len(exact(node.value)) for *_, node in lines)
-    named = max(text_width(guides + node.label) for guides, _, node in lines)
-    text = ""
-    for guides, _, node in lines:
-        label = padded(guides + node.label, named)
-        text += f"{exact(node.value):>{width}}  {label}  {derivation(node)}".rstrip() + "\n"
-    return text
+    rows = [(exact(node.value), guides + node.label, derivation(node)) for guides, _, node in outlines(roots)]
+    return aligned(rows, [True, False, False]) + "\n"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    """Return lines with aligned cells. ``right`` states which columns are aligned to the right."""
+    widths = [max(map(text_width, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(GAP.join(map(padded, row, widths, right)).rstrip() for row in rows)
 
 
 def outlines(roots: Iterable[Node]) -> list[tuple[str, str, Node]]:
