@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from ..core.errors import spelled
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
-from ..core.record import changed, record
+from ..core.record import changed, fields, record
 from ..core.setting import Setting
 from ..core.type_names import TYPE_CHECKING, Any
 from .numbers import BYTES, decimal, exact, percent, readable, short
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Cell = str | int | float | None
 ASSUMED = "assumed:"
+LONGEST = {"title": 2 * LONGEST_NAME, "label": LONGEST_NAME}  # characters of texts
 WORDS = ("text", "name", "group")  # kinds of columns that are not numbers
 
 
@@ -233,35 +234,27 @@ class Document:
 def printable_document(document: Document) -> Document:
     """Return the document with every text on one line of printable characters. Long names are cut."""
     listing = document.listing
-    return changed(
+    return _printable(
         document,
-        title=printable(document.title, 2 * LONGEST_NAME),
-        action=printable(document.action, LONGEST_MESSAGE),
         summary=document.summary and _table(document.summary),
         next=document.next and _table(document.next),
-        subtitle=_lines(document.subtitle),
-        warnings=_lines(document.warnings),
-        facts=tuple(
-            changed(
-                one,
-                label=printable(one.label, LONGEST_NAME),
-                value=_cell(one.value),
-                unit=printable(one.unit),
-                note=_cell(one.note),
-            )
-            for one in document.facts
-        ),
+        facts=tuple(map(_printable, document.facts)),
         tables=tuple(map(_table, document.tables)),
         listing=listing and (lambda: _table(listing())),
         tree=tuple(map(_node, document.tree)),
         derivation=lambda: tuple(map(_node, document.derivation())),
-        notes=_lines(document.notes),
-        details=_lines(document.details),
     )
 
 
-def _lines(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(printable(text, LONGEST_MESSAGE) for text in texts)
+def _printable(record: Any, **parts: Any) -> Any:
+    """Return a record with printable texts and lists of texts, and with other ``parts``."""
+    for field in fields(record):
+        value, longest = getattr(record, field.name), LONGEST.get(field.name, LONGEST_MESSAGE)
+        if isinstance(value, tuple) and all(isinstance(line, str) for line in value):
+            parts.setdefault(field.name, tuple(printable(line, longest) for line in value))
+        elif isinstance(value, str):
+            parts[field.name] = printable(value, longest)
+    return changed(record, **parts)
 
 
 def _cell(cell: Any, longest: int = LONGEST_MESSAGE) -> Any:
@@ -278,5 +271,5 @@ def _table(table: Table) -> Table:
 
 
 def _node(node: Node) -> Node:
-    texts = {name: printable(getattr(node, name), LONGEST_MESSAGE) for name in ("formula", "substituted", "note")}
-    return changed(node, label=printable(node.label, LONGEST_NAME), children=tuple(map(_node, node.children)), **texts)
+    found: Node = _printable(node, children=tuple(map(_node, node.children)))
+    return found

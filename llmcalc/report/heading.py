@@ -184,16 +184,17 @@ def run_line(workload: Workload, tokens: int | None = None) -> str:
     """Return a line such as ``workload: tokens 15.00 T · sequences 7.324 B · seq 2048 · attention causal``."""
     sizes = {"tokens": about(tokens, "")} if tokens else {}
     sizes["sequences"] = about(workload.batch, "")
-    own = {name: value for name, value in _settings(workload, RUN_FIELDS).items() if name not in ("batch", "mode")}
+    own = {name: value for name, value in non_defaults(workload, RUN_FIELDS).items() if name not in ("batch", "mode")}
     return f"workload: {named_values({**sizes, **own})}"
 
 
 def settings_text(settings: Any, also: Sequence[str] = ()) -> str:
     """Format fields with non-default values and fields named in ``also``, for example as ``batch 1 · extend``."""
-    return named_values(_settings(settings, also))
+    return named_values(non_defaults(settings, also))
 
 
-def _settings(settings: Any, also: Sequence[str]) -> dict[str, Any]:
+def non_defaults(settings: Any, also: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the fields with non-default values and the fields named in ``also``."""
     values = {field.name: (getattr(settings, field.name), field.default) for field in fields(settings)}
     return {name: value for name, (value, default) in values.items() if name in also or value != default}
 

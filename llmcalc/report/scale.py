@@ -21,7 +21,7 @@ from ..training.budget import Budget
 from .document import Document, Fact, Table, assumed_settings, next_table, table_of
 from .heading import model_inputs, shown_notes, structure, title, warnings
 from .json_envelope import envelope
-from .memory import verdict
+from .memory import plain_data, verdict
 from .numbers import ABOUT, about, binary, percent
 from .provenance import assumptions, cost_fact, machine_line, range_text, six_digits, span_fact, span_text, three_digits
 
@@ -294,12 +294,8 @@ def _notes(plan: Plan, shapes: Sequence[Shape], seq: int) -> Iterator[str]:
 def _inputs(plan: Plan) -> dict[str, Any]:
     """Return the query and the conditions as a plain dictionary."""
     query, conditions = plan.query, plan.setting
-    return {
-        "compute": query.compute, "parameters": dict(query.parameters) if query.parameters else None,
-        "tokens": query.tokens, "loss": query.loss, "inference": query.inference,
-        "inference_cost": query.inference_cost, "unique": conditions.unique, "experts": conditions.experts,
-        "granularity": conditions.granularity,
-    }  # fmt: skip
+    names = "unique", "experts", "granularity"
+    return {**plain_data(query), **{name: getattr(conditions, name) for name in names}}
 
 
 def _json(plan: Plan, spent: Budget | None, shapes: Sequence[Shape], seq: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from math import log2
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Any
 
 from ..calc.params import params
@@ -89,10 +90,7 @@ def doubling_months(found: Sequence[Point], attribute: str) -> float | None:
     largest = {year: max(value for own, value in values if own == year) for year, _ in values}
     if len(largest) < FEWEST:
         return None
-    mean_x = sum(largest) / len(largest)
-    mean_y = sum(map(log2, largest.values())) / len(largest)
-    slope = sum((x - mean_x) * (log2(y) - mean_y) for x, y in largest.items())
-    slope /= sum((x - mean_x) ** 2 for x in largest)
+    slope = linear_regression([*largest], [*map(log2, largest.values())]).slope
     return MONTHS / slope if slope > 0 else None
 
 

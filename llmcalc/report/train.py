@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..core.record import changed
@@ -22,7 +21,7 @@ from ..training.step import NO_RECOMPUTATION
 from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, table_of
 from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
-from .heading import derivation, model_document, run_line, workload_inputs
+from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
 from .memory import BYTES, mesh_line, verdict
 from .numbers import about, duration
 from .points import settings_text
@@ -234,9 +233,7 @@ def _usual_mesh(run: Training) -> str:
     if timed is None or timed.origin == WITHOUT_ROOM:
         return settings_text({"dp": run.machine.count, "zero": 3})
     layout = timed.step.layout
-    mesh, whole = layout.mesh, Mesh()
-    names = ("dp", "tp", "pp", "ep", "etp", "sp", "zero", "micro_batches")
-    own = {name: getattr(mesh, name) for name in names if getattr(mesh, name) != getattr(whole, name)}
+    own = non_defaults(layout.mesh)
     own |= {"micro_batch": layout.micro_batch} if layout.micro_batch > 1 else {}
     own |= {"recompute": layout.recompute} if layout.recompute != NO_RECOMPUTATION else {}
     return settings_text(own or {"dp": 1})

@@ -9,17 +9,19 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from llmcalc.core.errors import InputError, UnsupportedError
-from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, PowerSum, Repeated, Surface, effective_amount, minimiser
+from llmcalc.core.record import changed
+from llmcalc.estimate.scaling.forms import INFER, TRAIN, Path, PowerSum, Repeated, effective_amount, minimiser
 
-surfaces = st.builds(
-    Surface,
+sizes = st.tuples(st.floats(5.0, 5000.0), st.floats(0.15, 0.6))
+sums = st.builds(
+    PowerSum,
     e=st.floats(0.1, 3.0),
-    a=st.floats(5.0, 5000.0),
-    alpha=st.floats(0.15, 0.6),
+    terms=st.lists(sizes, min_size=1, max_size=2).map(tuple),
     b=st.floats(5.0, 5000.0),
     beta=st.floats(0.15, 0.6),
     outer=st.sampled_from([1.0, 0.103, 0.5]),
 )
+routed = st.builds(changed, sums, outer=st.just(1.0), routing=st.just(200.0))
 budgets = st.floats(1e18, 1e26)
 
 
@@ -27,8 +29,8 @@ def grid(low: float, high: float, points: int = 4001) -> list[float]:
     return [exp(log(low) + (log(high) - log(low)) * at / (points - 1)) for at in range(points)]
 
 
-@given(surfaces, budgets)
-def test_the_optimum_is_the_least_loss_of_all_splits(law: Surface, c: float) -> None:
+@given(sums, budgets)
+def test_the_optimum_is_the_least_loss_of_all_splits(law: PowerSum, c: float) -> None:
     n, d = law.optimum(c)
     assert TRAIN * n * d == pytest.approx(c, rel=1e-12)
     best = min(law.loss(size, c / TRAIN / size) for size in grid(n / 100, n * 100, 401))
@@ -37,8 +39,8 @@ def test_the_optimum_is_the_least_loss_of_all_splits(law: Surface, c: float) -> 
     assert near == pytest.approx(n, rel=1e-3)
 
 
-@given(surfaces, budgets)
-def test_there_and_back_again(law: Surface, c: float) -> None:
+@given(sums, budgets)
+def test_there_and_back_again(law: PowerSum, c: float) -> None:
     n, d = law.optimum(c)
     assert law.tokens_on_path(n) == pytest.approx(d, rel=1e-9)
     assert law.parameters_on_path(d) == pytest.approx(n, rel=1e-9)
@@ -50,8 +52,8 @@ def test_there_and_back_again(law: Surface, c: float) -> None:
 
 
 @settings(max_examples=40)
-@given(surfaces, st.floats(1e20, 1e24), st.floats(1e9, 1e15))
-def test_the_least_cost_of_training_and_inference(law: Surface, c: float, served: float) -> None:
+@given(sums, st.floats(1e20, 1e24), st.floats(1e9, 1e15))
+def test_the_least_cost_of_training_and_inference(law: PowerSum, c: float, served: float) -> None:
     n, d = law.optimum(c)
     loss = law.loss(n, d)
     best, trained = law.lifetime(loss, served)
@@ -70,19 +72,8 @@ def test_the_least_cost_of_training_and_inference(law: Surface, c: float, served
     assert found <= min(map(cost, grid(n / 1000, n * 2, 400))) * (1 + 1e-9)
 
 
-terms = st.tuples(st.floats(5.0, 5000.0), st.floats(0.15, 0.6))
-sums = st.builds(
-    PowerSum,
-    e=st.floats(0.1, 3.0),
-    terms=st.lists(terms, min_size=1, max_size=2).map(tuple),
-    b=st.floats(5.0, 5000.0),
-    beta=st.floats(0.15, 0.6),
-    routing=st.sampled_from([0.0, 200.0]),
-)
-
-
 @settings(max_examples=40, deadline=None)
-@given(sums, budgets)
+@given(sums | routed, budgets)
 def test_the_optimum_of_several_terms(law: PowerSum, c: float) -> None:
     n, d = law.optimum(c)
     assume(n > 2)  # a model has at least one parameter
@@ -100,16 +91,23 @@ def test_the_optimum_of_several_terms(law: PowerSum, c: float) -> None:
         assert law.flops(served, trained + d * INFER / TRAIN) <= law.flops(n, d + d * INFER / TRAIN)
 
 
-def test_one_term_is_a_surface() -> None:
-    law, same = PowerSum(1.7, ((400.0, 0.34),), 410.0, 0.28), Surface(1.7, 400.0, 0.34, 410.0, 0.28)
-    assert law.optimum(1e22) == pytest.approx(same.optimum(1e22))
-    assert law.lifetime(2.0, 1e12) == pytest.approx(same.lifetime(2.0, 1e12), rel=1e-4)
+CHINCHILLA = PowerSum(1.7, ((400.0, 0.34),), 410.0, 0.28)
+
+
+def test_one_term_has_a_closed_form() -> None:
+    """[hoffmann2022, Equation 4]: ``N = G·(C/6)^(β/(α+β))``, where ``G = (αA/βB)^(1/(α+β))``."""
+    g = (0.34 * 400.0 / (0.28 * 410.0)) ** (1 / 0.62)
+    n = g * (1e22 / TRAIN) ** (0.28 / 0.62)
+    assert CHINCHILLA.optimum(1e22) == pytest.approx((n, 1e22 / TRAIN / n), rel=1e-9)
+    assert CHINCHILLA.tokens_on_path(n) == pytest.approx(1e22 / TRAIN / n, rel=1e-9)
+    term, data = (0.3 * share / 0.62 for share in (0.28, 0.34))
+    compute = TRAIN * (400.0 / term) ** (1 / 0.34) * (410.0 / data) ** (1 / 0.28)
+    assert CHINCHILLA.compute_for(2.0) == pytest.approx(compute, rel=1e-9)
 
 
 def test_no_inference_leaves_the_optimum() -> None:
-    law = Surface(1.7, 400.0, 0.34, 410.0, 0.28)
-    n, d = law.optimum(1e22)
-    assert law.lifetime(law.loss(n, d), 1e-9) == pytest.approx((n, d), rel=1e-6)
+    n, d = CHINCHILLA.optimum(1e22)
+    assert CHINCHILLA.lifetime(CHINCHILLA.loss(n, d), 1e-9) == pytest.approx((n, d), rel=1e-6)
 
 
 @given(st.floats(1e-3, 10.0), st.floats(0.3, 0.8), budgets)
@@ -130,13 +128,13 @@ def test_a_path_without_loss_says_so() -> None:
             ask()
 
 
-LIMITED = Repeated(1.869, 521.0, 0.353, 1488.0, 0.353, r_d=15.39, r_n=5.31, unique=1e11)
+FRESH = PowerSum(1.869, ((521.0, 0.353),), 1488.0, 0.353)
+LIMITED = Repeated(1.869, ((521.0, 0.353),), 1488.0, 0.353, r_d=15.39, r_n=5.31, unique=1e11)
 
 
 def test_fresh_data_is_worth_itself() -> None:
-    base = Surface(1.869, 521.0, 0.353, 1488.0, 0.353)
-    small = base.parameters_on_path(1e10) / 2
-    assert LIMITED.loss(small, 1e10) == base.loss(small, 1e10)
+    small = FRESH.parameters_on_path(1e10) / 2
+    assert LIMITED.loss(small, 1e10) == FRESH.loss(small, 1e10)
     assert effective_amount(7.0, 7.0, 15.0) == 7.0
     assert effective_amount(1e9, 1.0, 15.0) == pytest.approx(16.0)
 
@@ -144,7 +142,7 @@ def test_fresh_data_is_worth_itself() -> None:
 def test_repetition_loses_value_and_never_harms() -> None:
     seen = [LIMITED.loss(3e9, epochs * 1e11) for epochs in (1, 2, 4, 8, 16, 1000)]
     assert seen == sorted(seen, reverse=True)
-    assert LIMITED.loss(3e9, 4e11) > Surface(1.869, 521.0, 0.353, 1488.0, 0.353).loss(3e9, 4e11)
+    assert LIMITED.loss(3e9, 4e11) > FRESH.loss(3e9, 4e11)
 
 
 @pytest.mark.parametrize("c", [1e20, 1e22, 3e23])
@@ -158,7 +156,7 @@ def test_the_optimum_on_limited_data(c: float) -> None:
 
 
 def test_what_is_out_of_reach() -> None:
-    law = Surface(1.7, 400.0, 0.34, 410.0, 0.28)
+    law = CHINCHILLA
     with pytest.raises(InputError, match="irreducible"):
         law.compute_for(1.7)
     with pytest.raises(InputError, match="never reach"):

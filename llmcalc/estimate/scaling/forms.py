@@ -65,86 +65,6 @@ class ScalingForm:
 
 
 @record
-class Surface(ScalingForm):
-    """Loss surface ``L = E + (A/N^α + B/D^β)^κ``, where κ is 1 except in Kaplan's law.
-
-    At the optimum for 6·N·D FLOPs, α·A/N^α = β·B/D^β. This gives a closed-form solution [hoffmann2022, Equation 4].
-    """
-
-    e: float
-    a: float
-    alpha: float
-    b: float
-    beta: float
-    outer: float = 1.0
-
-    def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N parameters after D training tokens."""
-        return float(self.e + (self.a / n**self.alpha + self.b / d**self.beta) ** self.outer)
-
-    def optimum(self, c: float) -> tuple[float, float]:
-        """Return ``N = G·(C/6)^(β/(α+β))`` and ``D = C/6N``, where ``G = (αA/βB)^(1/(α+β))``."""
-        n = float(self._g * (c / TRAIN) ** (self.beta / (self.alpha + self.beta)))
-        return n, c / TRAIN / n
-
-    def tokens_on_path(self, n: float) -> float:
-        """Return the number of tokens D for which N is optimal."""
-        return bounded((n / self._g) ** (self.alpha / self.beta) / self._g)
-
-    def parameters_on_path(self, d: float) -> float:
-        """Return the number of parameters N for which D is optimal."""
-        return bounded((d * self._g) ** (self.beta / self.alpha) * self._g)
-
-    def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C needed to reach a target loss."""
-        share = self._reducible(loss) / (self.alpha + self.beta)
-        return bounded(TRAIN * self._n(share * self.beta) * self._d(share * self.alpha))
-
-    def tokens_for(self, n: float, loss: float) -> float:
-        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
-        rest = self._reducible(loss) - self.a / n**self.alpha
-        if rest <= 0:
-            raise never_reached(n, self.loss(n, inf))
-        return self._d(rest)
-
-    def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Return the (N, D) pair that minimises ``6·N·D + 2·N·inference`` at a target loss. ``inference`` is the
-        number
-        of inference tokens, weighted by relative cost.
-
-        At the minimum, ``αA/N^α = βB/D^β·(1 + inference/3D)``. As the share of the N term increases, the left side
-        increases and the right side decreases, so bisection finds the minimum [sardana2023, Equation 3].
-        """
-        rest = self._reducible(loss)
-        served = inference * INFER / TRAIN
-        low, high = 0.0, 1.0
-        for _ in range(STEPS):
-            share = (low + high) / 2
-            left = rest - rest * share
-            if left <= 0 or self.alpha * rest * share > self.beta * left * (1 + served / self._d(left)):
-                high = share
-            else:
-                low = share
-        share = high if high < 1 else low
-        return self._n(rest * share), self._d(rest - rest * share)
-
-    @property
-    def _g(self) -> float:
-        return float((self.alpha * self.a / (self.beta * self.b)) ** (1 / (self.alpha + self.beta)))
-
-    def _reducible(self, loss: float) -> float:
-        if loss <= self.e:
-            raise below_irreducible(loss, self.e)
-        return float((loss - self.e) ** (1 / self.outer))
-
-    def _n(self, term: float) -> float:
-        return power(self.a / term, 1 / self.alpha)
-
-    def _d(self, term: float) -> float:
-        return power(self.b / term, 1 / self.beta)
-
-
-@record
 class Path(ScalingForm):
     """Optimal path ``N = k_n·C^a``, ``D = k_d·C^b``, where C is in units of ``unit`` FLOPs.
 
@@ -196,7 +116,109 @@ class Path(ScalingForm):
 
 
 @record
-class Repeated(Surface):
+class Routed(ScalingForm):
+    """Loss ``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed token count [clark2022, Equation 1]."""
+
+    lacks: ClassVar[str] = "was fitted on one number of tokens"
+    a: float
+    b: float
+    c: float
+    d: float
+    experts: float
+
+    def loss(self, n: float, d: float) -> float:
+        """Return the loss of a model with N active parameters. D is ignored because the law was fitted for a fixed
+        D.
+        """
+        size, routed = log10(n), log10(self.experts)
+        return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
+
+
+@record
+class PowerSum(ScalingForm):
+    """Loss ``L = e + (Σ a/N^α + b/D^β)^κ``, where κ is 1 except in Kaplan's law, with one or several terms in N.
+
+    The FLOPs are ``C = 6·N·D·(1 + routing/N^(1/3))``. At the optimum, ``Σ α·a/N^α`` equals ``β·b/D^β`` times the
+    elasticity of the FLOPs in N, which gives D for each N [hoffmann2022, Equation 4].
+    """
+
+    e: float
+    terms: tuple[tuple[float, float], ...]
+    b: float
+    beta: float
+    routing: float = 0.0
+    outer: float = 1.0
+
+    def loss(self, n: float, d: float) -> float:
+        """Return the loss of a model with N parameters after D training tokens."""
+        return float(self.e + (self._of_size(n) + self.b / d**self.beta) ** self.outer)
+
+    def flops(self, n: float, d: float) -> float:
+        """Return the training FLOPs, including routing, as if a token used all N parameters."""
+        return float(TRAIN * n * d * (1 + self.routing / n ** (1 / 3)))
+
+    def parameters_within(self, c: float, d: float) -> float:
+        """Return the number of parameters N whose training on D tokens takes C FLOPs."""
+        return least(lambda n: self.flops(n, d) >= c, STEPS) if self.routing else super().parameters_within(c, d)
+
+    def tokens_on_path(self, n: float) -> float:
+        """Return the number of tokens D for which N is optimal."""
+        return bounded(self._path(n))
+
+    def parameters_on_path(self, d: float) -> float:
+        """Return the number of parameters N for which D is optimal."""
+        return least(lambda n: self._path(n) >= d, STEPS)
+
+    def optimum(self, c: float) -> tuple[float, float]:
+        """Search for the (N, D) pair with the lowest loss for C FLOPs."""
+        n = least(lambda n: self.flops(n, self._path(n)) >= c, STEPS)
+        return n, c / self.flops(n, 1.0)
+
+    def compute_for(self, loss: float) -> float:
+        """Return the minimum compute C needed to reach a target loss."""
+        return bounded(self.flops(*self.lifetime(loss, 0.0)))
+
+    def tokens_for(self, n: float, loss: float) -> float:
+        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
+        rest = self._reducible(loss) - self._of_size(n)
+        if rest <= 0:
+            raise never_reached(n, self.loss(n, inf))
+        return power(self.b / rest, 1 / self.beta)
+
+    def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
+        """Search for the (N, D) pair that minimises the FLOPs of training and inference at a target loss.
+
+        ``inference`` is the number of inference tokens, weighted by relative cost. At the minimum, the slope in N
+        equals ``β·b/D^β·(1 + inference/3D)`` [sardana2023, Equation 3].
+        """
+        reducible, served = self._reducible(loss), inference * INFER / TRAIN
+
+        def is_large(n: float) -> bool:
+            rest = reducible - self._of_size(n)
+            return rest > 0 and self._slope(n) <= self.beta * rest * (1 + served * (rest / self.b) ** (1 / self.beta))
+
+        n = least(is_large, STEPS)
+        return n, self.tokens_for(n, loss)
+
+    def _of_size(self, n: float) -> float:
+        return sum(a / n**alpha for a, alpha in self.terms)
+
+    def _slope(self, n: float) -> float:
+        """Return how fast the terms in N fall, by the elasticity of the FLOPs in N."""
+        routing = self.routing / n ** (1 / 3)
+        return sum(alpha * a / n**alpha for a, alpha in self.terms) / (1 - routing / (1 + routing) / 3)
+
+    def _path(self, n: float) -> float:
+        return float((self.beta * self.b / self._slope(n)) ** (1 / self.beta))
+
+    def _reducible(self, loss: float) -> float:
+        if loss <= self.e:
+            raise below_irreducible(loss, self.e)
+        return float((loss - self.e) ** (1 / self.outer))
+
+
+@record
+class Repeated(PowerSum):
     """Loss as a function of effective parameters N' and effective tokens D' if U = ``unique`` tokens are repeated.
 
     ``D' = U + U·R_D·(1 - e^(-(D/U - 1)/R_D))``. N' has the same form if N exceeds the value for which U tokens are
@@ -212,6 +234,11 @@ class Repeated(Surface):
         unique = min(self.unique, d)
         best = min(n, self.parameters_on_path(unique))
         return effective_amount(n, best, self.r_n), effective_amount(d, unique, self.r_d)
+
+    def parameters_on_path(self, d: float) -> float:
+        """Return the number of parameters N for which D is optimal, from the only term in N."""
+        ((a, alpha),) = self.terms
+        return bounded((alpha * a / (self.beta * self.b) * d**self.beta) ** (1 / alpha))
 
     def loss(self, n: float, d: float) -> float:
         """Return the loss of a model with N parameters after D training tokens, including repeated tokens."""
@@ -245,100 +272,6 @@ class Repeated(Surface):
         raise UnsupportedError("does not model inference on limited data")
 
 
-@record
-class Routed(ScalingForm):
-    """Loss ``log10 L = a·log N + b·log Ê + c·log N·log Ê + d`` for a fixed token count [clark2022, Equation 1]."""
-
-    lacks: ClassVar[str] = "was fitted on one number of tokens"
-    a: float
-    b: float
-    c: float
-    d: float
-    experts: float
-
-    def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N active parameters. D is ignored because the law was fitted for a fixed
-        D.
-        """
-        size, routed = log10(n), log10(self.experts)
-        return float(10 ** (self.a * size + self.b * routed + self.c * size * routed + self.d))
-
-
-@record
-class PowerSum(ScalingForm):
-    """Loss ``L = e + Σ a/N^α + b/D^β`` with several terms in N, and FLOPs ``C = 6·N·D·(1 + routing/N^(1/3))``.
-
-    At the optimum, ``Σ α·a/N^α`` equals ``β·b/D^β`` times the elasticity of the FLOPs in N, which gives D for each N.
-    """
-
-    e: float
-    terms: tuple[tuple[float, float], ...]
-    b: float
-    beta: float
-    routing: float = 0.0
-
-    def loss(self, n: float, d: float) -> float:
-        """Return the loss of a model with N parameters after D training tokens."""
-        return float(self.e + sum(a / n**alpha for a, alpha in self.terms) + self.b / d**self.beta)
-
-    def flops(self, n: float, d: float) -> float:
-        """Return the training FLOPs, including routing, as if a token used all N parameters."""
-        return float(TRAIN * n * d * (1 + self.routing / n ** (1 / 3)))
-
-    def parameters_within(self, c: float, d: float) -> float:
-        """Return the number of parameters N whose training on D tokens takes C FLOPs."""
-        return least(lambda n: self.flops(n, d) >= c, STEPS)
-
-    def tokens_on_path(self, n: float) -> float:
-        """Return the number of tokens D for which N is optimal."""
-        return bounded(self._path(n))
-
-    def _path(self, n: float) -> float:
-        routing = self.routing / n ** (1 / 3)
-        elasticity = 1 - routing / (1 + routing) / 3
-        slope = sum(alpha * a / n**alpha for a, alpha in self.terms)
-        return float((elasticity * self.beta * self.b / slope) ** (1 / self.beta))
-
-    def parameters_on_path(self, d: float) -> float:
-        """Return the number of parameters N for which D is optimal."""
-        return least(lambda n: self._path(n) >= d, STEPS)
-
-    def optimum(self, c: float) -> tuple[float, float]:
-        """Search for the (N, D) pair with the lowest loss for C FLOPs."""
-        n = least(lambda n: self.flops(n, self._path(n)) >= c, STEPS)
-        return n, self.tokens_on_path(n)
-
-    def compute_for(self, loss: float) -> float:
-        """Return the minimum compute C needed to reach a target loss."""
-        if loss <= self.e:
-            raise below_irreducible(loss, self.e)
-        n = self._least_size(loss)
-        return bounded(self.flops(n, self.tokens_on_path(n)))
-
-    def _least_size(self, loss: float) -> float:
-        return least(lambda n: self.loss(n, self._path(n)) <= loss, STEPS)
-
-    def tokens_for(self, n: float, loss: float) -> float:
-        """Return the number of tokens D after which a model with N parameters reaches a target loss."""
-        rest = loss - self.loss(n, inf)
-        if rest <= 0:
-            raise never_reached(n, self.loss(n, inf))
-        return power(self.b / rest, 1 / self.beta)
-
-    def lifetime(self, loss: float, inference: float) -> tuple[float, float]:
-        """Search for the (N, D) pair that reaches a target loss at the lowest total cost of training and inference."""
-        largest = self._least_size(loss)  # without inference
-
-        def cost(n: float) -> float:
-            try:
-                return self.flops(n, self.tokens_for(n, loss) + inference * INFER / TRAIN)
-            except InputError:  # too small for this loss
-                return inf
-
-        n = minimiser(cost, largest / FAR, largest)
-        return n, self.tokens_for(n, loss)
-
-
 def saturated(experts: float, start: float, most: float) -> float:
     """Return the effective expert count Ê, where ``1/Ê = 1/(E - 1 + 1/(1/start - 1/most)) + 1/most`` [clark2022].
 
@@ -367,14 +300,14 @@ def granular(of: Mapping[str, float], granularity: float, experts: float, per_ac
     return PowerSum(of["c"], (terms,), of["b"], of["beta"], routing)
 
 
-def joint(of: Mapping[str, float], experts: float) -> Surface:
+def joint(of: Mapping[str, float], experts: float) -> PowerSum:
     """Return ``L = a·Ê^δ·N^(α + γ·ln Ê) + b·Ê^ω·D^(β + ζ·ln Ê) + c`` for E experts [ludziejewski2025, Equation 6].
 
     The publication prints the exponents with a negative sign.
     """
     many = saturated(experts, of["e_start"], of["e_max"])
     alpha, beta = of["alpha"] + of["gamma"] * log(many), of["beta"] + of["zeta"] * log(many)
-    return Surface(of["c"], of["a"] * many ** of["delta"], -alpha, of["b"] * many ** of["omega"], -beta)
+    return PowerSum(of["c"], ((of["a"] * many ** of["delta"], -alpha),), of["b"] * many ** of["omega"], -beta)
 
 
 def effective_amount(amount: float, unique: float, rate: float) -> float:
@@ -399,12 +332,15 @@ def never_reached(n: float, lowest: float) -> InputError:
 
 
 def least(reaches: Callable[[float], bool], steps: int) -> float:
-    """Return the smallest number from 1 to ``LARGEST`` for which ``reaches`` is true, found by bisection."""
-    low, high = 1.0, LARGEST
+    """Return the smallest number for which ``reaches`` is true, found by bisection.
+
+    Raise an InputError if it is out of range.
+    """
+    low, high = 1 / LARGEST, LARGEST
     for _ in range(steps):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if reaches(middle) else (middle, high)
-    return high
+    return bounded(high)
 
 
 def minimiser(function: Callable[[float], float], low: float, high: float) -> float:

@@ -127,15 +127,16 @@ class Law:
             hint = "set the number of experts, such as {n_experts=8}"
             raise UnsupportedError("applies only to mixture-of-experts models", parameter="n_experts", hint=hint)
         experts = conditions.experts or 1.0
-        if self.form == "additive":
-            return forms.Surface(**constants)
+        if self.form in ("additive", "repeated"):
+            base = constants["e"], ((constants["a"], constants["alpha"]),), constants["b"], constants["beta"]
+            if self.form == "repeated" and conditions.unique:
+                rates = {name: constants[name] for name in ("r_d", "r_n")}
+                return forms.Repeated(*base, **rates, unique=conditions.unique)
+            return forms.PowerSum(*base)
         if self.form == "kaplan":
             ratio = constants["alpha_n"] / constants["alpha_d"]
-            return forms.Surface(0.0, constants["n_c"] ** ratio, ratio, constants["d_c"], 1.0, constants["alpha_d"])
-        if self.form == "repeated":
-            if conditions.unique:
-                return forms.Repeated(**constants, unique=conditions.unique)
-            return forms.Surface(**{name: constants[name] for name in ("e", "a", "alpha", "b", "beta")})
+            term = constants["n_c"] ** ratio, ratio
+            return forms.PowerSum(0.0, (term,), constants["d_c"], 1.0, outer=constants["alpha_d"])
         if self.form == "granular":
             return forms.granular(
                 constants, conditions.granularity or 1.0, experts, per_active(self.counts, conditions)

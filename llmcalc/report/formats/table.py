@@ -131,9 +131,7 @@ def _widest(texts: Iterable[str]) -> int:
 def _heading(document: Document, width: int, paint: Paint) -> Iterator[str]:
     yield from (paint(line, _style(document.title, BOLD)) for line in wrap(document.title, width))
     if document.action:
-        yield from (
-            wrap_command(document.action, width) if _is_command(document.action) else wrap(document.action, width)
-        )
+        yield from _lines(document.action, width)
     if document.assumed:
         for line in filled([ASSUMED, *document.assumed_flags], " ", width, " " * (len(ASSUMED) + 1)):
             yield paint(line, QUIET)
@@ -260,13 +258,9 @@ def _tree(document: Document, width: int, paint: Paint) -> Iterator[str]:
 def _below(how: str, width: int) -> Iterator[str]:
     """Yield the formula and the values of a derivation on separate lines, wrapped after operators and spaces."""
     for at, part in enumerate(how.split(" = ")):
-        line = "= " if at else ""
-        for piece in re.findall(_PIECE, part):
-            if len(line + piece.rstrip()) > width and line.strip("= "):
-                yield line
-                line = "  " if at else ""
-            line += piece
-        yield line
+        sign, indent = ("= ", "  ") if at else ("", "")
+        first, *others = re.findall(_PIECE, part) or [""]
+        yield from filled([sign + first, *others], "", width, indent, lambda line: len(line.rstrip()))
 
 
 def _warning(text: str, width: int, paint: Paint) -> list[str]:

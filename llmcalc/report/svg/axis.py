@@ -98,19 +98,18 @@ def _step(span: float, kind: str, most: int) -> float:
 
 
 def label(value: float, kind: str) -> str:
-    """Return a short tick label for a value.
+    """Return a short tick label for a year, or for a number of bytes or tokens.
 
-    >>> label(2**31, "bytes"), label(4096, "tokens"), label(1e15, "FLOPs"), label(2.5e9, "count"), label(2020, "year")
-    ('2 GiB', '4k', '10¹⁵', '2.5 B', '2020')
+    >>> label(2**31, "bytes"), label(4096, "tokens"), label(2020, "year")
+    ('2 GiB', '4k', '2020')
     """
     if kind == "year":
         return f"{value:.0f}"
     if value == 0:
         return "0"
-    if kind in _UNITS:
-        return _binary_label(value, _UNITS[kind], " " if kind == "bytes" else "")
-    exponent = floor(log10(value) + _EPSILON)
-    return power_label(value) if exponent >= _LARGEST_NAMED or exponent < 0 else plain_label(value)
+    units, gap = _UNITS[kind], " " if kind == "bytes" else ""
+    rank = max(0, min(len(units) - 1, floor(log2(value) / _KILO + _EPSILON)))
+    return f"{value / 2.0 ** (_KILO * rank):.3g}{gap}{units[rank]}"
 
 
 def power_label(value: float) -> str:
@@ -134,8 +133,3 @@ def plain_label(value: float) -> str:
     """
     number, _, scale = about(value, "").partition(" ")
     return f"{float(number.replace(',', '')):g} {scale}".rstrip()
-
-
-def _binary_label(value: float, units: tuple[str, ...], gap: str) -> str:
-    rank = max(0, min(len(units) - 1, floor(log2(value) / _KILO + _EPSILON)))
-    return f"{value / 2.0 ** (_KILO * rank):.3g}{gap if units[rank] else ''}{units[rank]}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llmcalc.report.svg.axis import Scale, fitted, label, ticks
+from llmcalc.report.svg.axis import Scale, fitted, label, plain_label, ticks
 
 KINDS = st.sampled_from(["count", "FLOPs", "bytes", "tokens"])
 SIZES = st.floats(1e-3, 1e24)
@@ -50,7 +50,7 @@ def test_a_scale_keeps_order_and_ends(low: float, high: float, logarithmic: bool
 
 
 def test_labels_are_short() -> None:
-    assert [label(value, "count") for value in (0, 5e8, 1.5e12, 2e16)] == ["0", "500 M", "1.5 T", "2·10¹⁶"]
+    assert [plain_label(value) for value in (0, 5e8, 1.5e12)] == ["0", "500 M", "1.5 T"]
     assert [label(value, "bytes") for value in (512, 2**30, 1.5 * 2**40)] == ["512 B", "1 GiB", "1.5 TiB"]
     assert [label(value, "tokens") for value in (512, 2**17, 2**20)] == ["512", "128k", "1M"]
 
