@@ -6,7 +6,7 @@ types of a GGUF file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from math import prod
 
@@ -14,17 +14,16 @@ from ..calc.memory.number_formats import Format
 from ..calc.memory.weight_formats import StoredTensors, refused_shards
 from ..calc.params import component, params
 from ..calc.sharding import Mesh
-from ..core.architecture import Architecture, model_of
+from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.ledger import Row
-from ..core.record import OF_LAYERS, NamedTuple, record, remembered
+from ..core.record import NamedTuple, record, remembered
 from ..core.traits import EMBEDDING, EXPERTS, HEAD
 from .layouts import published_name
 from .quantisation.method import Matrix, Quantisation
-from .quantisation.packing import PackedTensor, Packing, Shape
-from .stored_tensors import NUMBER, Declared, bounded, check_number, distinct_places, stored_rows
+from .quantisation.packing import PackedTensor, Shape
+from .stored_tensors import NUMBER, Declared, check_number, declared, rows_in_blocks, stored_rows
 
-Identity = tuple[object, ...]
 WEIGHT = ".weight"
 _ROUTERS = ("router", "shared_gate")
 _DOCUMENTED, _TESTED = "the format's documentation", "the output of the tool that defines the format"
@@ -93,34 +92,6 @@ class _Stored(NamedTuple):
         return StoredTensors(component(row), self.format, elements, -(-self.bits * elements // size) if size else 0)
 
 
-class _Place(NamedTuple):
-    """The declared tensors of a block, or of the inputs or outputs of a stack, and what stores them."""
-
-    rows: list[Row]
-    number: int | None  # of the block
-    stored: list[_Stored]
-    tiled: list[Row]  # block-quantised matrices
-
-
-class _Part(NamedTuple):
-    """A tensor that equal blocks store. Its name has NUMBER for the number of the block.
-
-    ``known`` holds what the tensor is stored as, by its packing (None if not quantised) and its format otherwise.
-    """
-
-    tensor: Declared
-    matrix: Matrix | None
-    is_routed: bool
-    known: dict[tuple[Packing | None, int], _Stored]
-
-
-class _Known(NamedTuple):
-    """What was read of a model: the places by their tensors, and the stored tensors, which equal layers share."""
-
-    places: dict[Identity, _Place]
-    stored: dict[Identity, _Stored]
-
-
 @record
 class PublishedWeights:
     """Weight formats of a published checkpoint."""
@@ -151,13 +122,9 @@ class PublishedWeights:
         return known[1]
 
     def _stored(self, architecture: Architecture, mesh: Mesh | None) -> list[StoredTensors]:
-        key, known = (id(self), mesh and mesh.division), dict[int, StoredTensors]()
-        known = remembered(model_of(architecture)[0], "_stored_on_rank", key, lambda: (self, known), most=64)[1]
         sums: dict[tuple[str, int], StoredTensors] = {}
         for stored, n_equal in self._tensors(architecture)[0]:
-            if id(stored) not in known:
-                known[id(stored)] = stored.on_rank(mesh)
-            own = known[id(stored)]
+            own = stored.on_rank(mesh)
             name = own.component, id(own.format)
             elements, bits = sums[name][2:] if name in sums else (0, 0)
             sums[name] = own._replace(elements=elements + own.elements * n_equal, bits=bits + own.bits * n_equal)
@@ -172,79 +139,30 @@ class PublishedWeights:
         return remembered(architecture, "_stored_tensors", key, lambda: (self, self._count_tensors(architecture)))[1]
 
     def _count_tensors(self, architecture: Architecture) -> tuple[list[tuple[_Stored, int]], list[Row]]:
-        counts, tiled = dict[int, tuple[_Stored, int]](), dict[tuple[int, int], Row]()
-        for place, n_equal in self._places(architecture):
-            for stored in place.stored:
-                counts[id(stored)] = stored, counts.get(id(stored), (stored, 0))[1] + n_equal
-            tiled |= {(id(row.declaration), id(row.tensor)): row for row in place.tiled}
-        return [*counts.values()], [*tiled.values()]
-
-    def _places(self, architecture: Architecture) -> list[tuple[_Place, int]]:
-        """Return the places of an architecture, with the numbers of equal ones. Each is read once, even if several
-        pipeline stages contain it. Equal blocks are one place if their formats can't depend on the block's number.
-        """
-        model = model_of(architecture)[0]
-        known = remembered(model, f"{OF_LAYERS}_places", id(self), lambda: (self, _Known({}, {})))[1]
-        keys, missing = list[tuple[Identity, int]](), dict[Identity, tuple[Identity, _Place]]()
-        by_block = ((*place, 1) for place in params(architecture).rows_by_block(buffers=True))
-        listed = by_block if self._names_blocks else distinct_places(params(architecture), buffers=True)
-        for rows, number, n_equal in listed:
-            name = _place_name(rows[0], number)
-            key = (name, *_tensor_ids(rows))  # the place keeps the rows
-            keys.append((key, n_equal))
-            if key not in known.places:
-                missing[name] = key, _Place(rows, number, [], [])
-        self._read_places(architecture, {name: place for name, (_, place) in missing.items()}, known.stored)
-        known.places.update(missing.values())
-        found = [(known.places[key], n_equal) for key, n_equal in keys]
-        check_number(sum(len(place.stored) * n_equal for place, n_equal in found))
-        return found
-
-    @property
-    def _names_blocks(self) -> bool:
-        return self.formats is not None or (self.quantisation is not None and self.quantisation.names_blocks)
-
-    def _read_places(
-        self,
-        architecture: Architecture,
-        places: Mapping[Identity, _Place],
-        known: dict[Identity, _Stored],
-    ) -> None:
-        """Add the stored tensors of places to them."""
-        method = self.quantisation
-        is_tiled = method is not None and method.tile is not None
-        for place, part in bounded(self._parts_of_places(architecture, places)):
-            tensor, number = part.tensor, str(place.number)
-            own = part.matrix and part.matrix._replace(module=part.matrix.module.replace(NUMBER, number))
-            packing = method.packing_of(own) if method and own else None
-            plain = self._format(tensor.name.replace(NUMBER, number)) if packing is None else None
-            if (packing, id(plain)) not in part.known:
-                packed = packing(*own.shape) if packing and own else None
-                row, number_format = tensor.rows[0], plain or self._packed_format(part.is_routed)
-                bits = _bits(tensor, packed, number_format)
-                stored = _Stored(row, prod(tensor.shape), tensor.copies, bits, number_format)
-                key = (id(row.declaration), id(row.tensor), *stored[1:])
-                part.known[packing, id(plain)] = known.setdefault(key, stored)
-            place.stored.append(part.known[packing, id(plain)])
-            if is_tiled and packing is not None and not (part.is_routed and method and method.expert_packing):
-                place.tiled.extend(tensor.rows)
-
-    def _parts_of_places(
-        self, architecture: Architecture, places: Mapping[Identity, _Place]
-    ) -> Iterator[tuple[_Place, _Part]]:
-        """Yield the stored tensors of each place, which are found once for equal blocks."""
-        kinds: dict[Identity, Identity] = {}  # names of the first of equal places
-        first_of = {name: kinds.setdefault(_kind(place), name) for name, place in places.items()}
-        rows = (
-            (row, None if (number := places[name].number) is None else range(number, number + 1))
-            for name in kinds.values()
-            for row in places[name].rows
-        )
-        parts: dict[Identity, list[_Part]] = {}
+        method, total = self.quantisation, 0
+        counts, tiled = dict[tuple[object, ...], tuple[_Stored, int]](), dict[tuple[int, int], Row]()
+        names_blocks = self.formats is not None or (method is not None and method.names_blocks)
+        rows = rows_in_blocks(params(architecture), buffers=True)
         for tensor in stored_rows(architecture, self.layout, rows, self._lists_experts):
-            part = _Part(tensor, matrix_of(tensor) if self.quantisation else None, _is_routed(tensor), {})
-            parts.setdefault(_place_name(tensor.rows[0], tensor.number), []).append(part)
-        return ((place, part) for name, place in places.items() for part in parts.get(first_of[name], ()))
+            row, matrix, is_routed = tensor.rows[0], matrix_of(tensor) if method else None, _is_routed(tensor)
+            first, n_equal = (0, 1) if tensor.number is None else (tensor.number, row.copies)
+            total += n_equal
+            check_number(total)
+            for number in range(first, first + n_equal if names_blocks else first + 1):
+                own = matrix and matrix._replace(module=matrix.module.replace(NUMBER, str(number)))
+                packing = method.packing_of(own) if method and own else None
+                plain = self._format(tensor.name.replace(NUMBER, str(number))) if packing is None else None
+                key = id(row.declaration), id(row.tensor), tensor.shape, tensor.copies, packing, id(plain)
+                if key not in counts:
+                    packed = packing(*own.shape) if packing and own else None
+                    number_format = plain or self._packed_format(is_routed)
+                    bits = _bits(tensor, packed, number_format)
+                    counts[key] = _Stored(row, prod(tensor.shape), tensor.copies, bits, number_format), 0
+                stored, count = counts[key]
+                counts[key] = stored, count + (1 if names_blocks else n_equal)
+                if packing and method and method.tile and not (is_routed and method.expert_packing):
+                    tiled |= {(id(part.declaration), id(part.tensor)): part for part in tensor.rows}
+        return [*counts.values()], [*tiled.values()]
 
     def _packed_format(self, is_routed: bool) -> Format:
         """Return the name and source of the format of quantised matrices, or of those of routed experts."""
@@ -256,21 +174,12 @@ class PublishedWeights:
     def _lists_experts(self) -> bool:
         return self.quantisation is not None and self.quantisation.lists_experts
 
-    def placed(self, architecture: Architecture) -> Iterator[tuple[Declared, int]]:
-        """Yield each stored tensor with its bits. Stacked experts are one tensor."""
-        return (
-            (tensor, bits * tensor.copies)
-            for tensor, _, _, bits in self._stored_tensors(architecture, params(architecture).placed_rows(buffers=True))
-        )
-
-    def _stored_tensors(
-        self, architecture: Architecture, rows: Iterable[tuple[Row, int | None]]
-    ) -> Iterator[tuple[Declared, list[PackedTensor] | None, Format, int]]:
-        """Yield each stored tensor with its packed tensors (None if not quantised), its format and its bits."""
-        tensors = stored_rows(architecture, self.layout, rows, self._lists_experts)
+    def placed(self, architecture: Architecture) -> Iterator[tuple[Declared, Format, int]]:
+        """Yield each stored tensor with its format and its bits. Stacked experts are one tensor."""
+        tensors = declared(params(architecture), self.layout, buffers=True, each=self._lists_experts)
         for tensor, packed, _ in expected_tensors(tensors, self.quantisation, self.dtype):
             number_format = self._format(tensor.name) if packed is None else self._packed_format(_is_routed(tensor))
-            yield tensor, packed, number_format, _bits(tensor, packed, number_format)
+            yield tensor, number_format, _bits(tensor, packed, number_format) * tensor.copies
 
     def refusals(self, architecture: Architecture, mesh: Mesh) -> Iterator[str]:
         """Yield the matrices that block-quantised kernels do not accept because a rank has part of a block."""
@@ -298,22 +207,6 @@ def _bits(tensor: Declared, packed: list[PackedTensor] | None, number_format: Fo
 def _is_routed(tensor: Declared) -> bool:
     row = tensor.rows[0]
     return row.declaration.number_class(row.tensor) == EXPERTS
-
-
-def _place_name(row: Row, number: int | None) -> Identity:
-    """Return the stack and the number of the block of a row, or the stack and the section outside the blocks."""
-    return row.entry.stack.name, row.entry.section if number is None else number
-
-
-def _kind(place: _Place) -> Identity:
-    """Return what equal places share: the tensors, and the first of the runs of equal blocks."""
-    entry = place.rows[0].entry
-    section = entry.section if entry.run is None else entry.stack.first_runs[entry.run]
-    return entry.stack.name, section, *_tensor_ids(place.rows)
-
-
-def _tensor_ids(rows: Iterable[Row]) -> tuple[tuple[int, int], ...]:
-    return tuple((id(row.declaration), id(row.tensor)) for row in rows)
 
 
 @cache

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..core.ledger import Row
 from ..core.record import NamedTuple
-from .stored_tensors import Shape, grouped, layout_name
+from .stored_tensors import Shape, grouped, layout_name, rows_in_blocks
 
 if TYPE_CHECKING:
     from ..calc.params import Params
@@ -28,7 +27,7 @@ def stored_patterns(result: Params, layout: str) -> list[Pattern]:
     """Return the tensors that ``stored_tensors`` lists one by one. The cost does not grow with their number."""
     blocks: dict[tuple[str, str, Shape, int], list[int]] = {}
     architecture = result.architecture
-    for group, numbers in grouped(architecture, layout_name(architecture, layout), _rows(result)):
+    for group, numbers in grouped(architecture, layout_name(architecture, layout), rows_in_blocks(result)):
         name, shape, copies = group.name, group.shape, group.copies
         if copies is not None:
             text = numbers_text(copies)
@@ -39,12 +38,6 @@ def stored_patterns(result: Params, layout: str) -> list[Pattern]:
         Pattern(name.replace("{i}", numbers_text(numbers)), shape, copies * max(len(numbers), 1))
         for (_, name, shape, copies), numbers in blocks.items()
     ]
-
-
-def _rows(result: Params) -> Iterator[tuple[Row, range | None]]:
-    """Yield every row with the numbers of the blocks in which it is stored."""
-    for rows, numbers in result.rows_by_place():
-        yield from ((row, numbers[:1] if numbers and row.copies == 1 else numbers) for row in rows)
 
 
 def numbers_text(numbers: Sequence[int]) -> str:

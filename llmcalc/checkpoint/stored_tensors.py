@@ -100,30 +100,10 @@ def _stored_rows(
                 break
 
 
-def distinct_places(result: Params, buffers: bool = False) -> Iterator[tuple[list[Row], int | None, int]]:
-    """Yield what ``Params.rows_by_block`` yields, with equal blocks listed once, and the number of these blocks.
-
-    The numbers of the blocks only distinguish them.
-    """
-    own: dict[tuple[str, int | str], list[Row]] = {}
-    for row in result.distinct_rows:
-        if row.copies and (buffers or not row.tensor.buffer):
-            entry = row.entry
-            own.setdefault((entry.stack.name, entry.section if entry.run is None else entry.run), []).append(row)
-    first = 0
-    for stack in result.architecture.stacks:
-        yield from ((rows, None, 1) for rows in [own.get((stack.name, "inputs"))] if rows)
-        for index in stack.distinct_runs:
-            rows = own.get((stack.name, index), [])
-            others = [row for row in rows if row.copies > 1]
-            stored = max((row.copies for row in rows), default=0)
-            first_like_others = len(others) == len(rows)
-            if rows and not first_like_others:
-                yield rows, first, 1
-            if others:
-                yield others, first + 1, stored - (not first_like_others)
-            first += 2
-        yield from ((rows, None, 1) for rows in [own.get((stack.name, "outputs"))] if rows)
+def rows_in_blocks(result: Params, buffers: bool = False) -> Iterator[tuple[Row, range | None]]:
+    """Yield every stored row with the numbers of the blocks in which it is stored, or None outside the blocks."""
+    for rows, numbers in result.rows_by_place(buffers):
+        yield from ((row, numbers[:1] if numbers and row.copies == 1 else numbers) for row in rows)
 
 
 def name_in_layout(row: Row, number: int | None, name: str) -> str:

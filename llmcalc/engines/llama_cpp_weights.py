@@ -91,7 +91,7 @@ def placed_tensors(architecture: Architecture, weights: Weights) -> tuple[Placed
 def _list_tensors(architecture: Architecture, weights: Weights) -> list[PlacedTensor]:
     model, found = model_tensors(architecture), []
     if isinstance(weights, PublishedWeights):
-        sizes = weights.placed(architecture)
+        sizes = ((tensor, bits) for tensor, _, bits in weights.placed(architecture))
     else:
         own = declared(params(architecture), LAYOUT, buffers=True, each=False)
         sizes = ((each, sum(layer_bits(row, weights, model, each.number) for row in each.rows)) for each in own)

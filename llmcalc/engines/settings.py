@@ -33,6 +33,8 @@ SETTINGS = {
 SHARES = ("gpu_memory_utilization", "mem_fraction_static", "free_gpu_memory_fraction")  # names of ``share`` in engines
 _HUMAN = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}  # vLLM and SGLang
 _SCALED = r"(\d+(?:\.\d+)?)([kmgKMG])"
+# number of images in a limit such as ``image=2,video=0`` or ``{"image": 2}``
+_IMAGE_LIMIT = r"""["']?image["']?\s*[:=]\s*(?:\{\s*["']count["']\s*:\s*)?(\d+)"""
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -94,7 +96,7 @@ def _read_text(setting: Setting, text: str, scales: Mapping[str, int]) -> Any:
     if setting.kind is bool:
         return _read_switch(setting, text)
     if setting.name == "images_per_prompt" and not text.isdecimal():
-        text = _image_limit(text)
+        text = match[1] if (match := re.search(_IMAGE_LIMIT, text)) else "-1"
     if text == "-1" or (text == AUTO and setting.kind is not str):
         return AUTO if setting.name == LENGTH else None
     if (setting.name, text) == ("gpu_layers", "all") or (setting.name == LENGTH and text == "0" and scales is _HUMAN):
@@ -132,12 +134,6 @@ def _check_method(typed: str, known: Iterable[str], flag: str) -> None:
         raise UnknownNameError(f"value of {flag}", typed, names, parameter="command")
 
 
-def _image_limit(text: str) -> str:
-    """Return the number of images in a limit such as ``image=2,video=0`` or ``{"image": 2}``, or -1 without one."""
-    match = re.search(r"""["']?image["']?\s*[:=]\s*(?:\{\s*["']count["']\s*:\s*)?(\d+)""", text)
-    return match[1] if match else "-1"
-
-
 def setting_flags(flags: Mapping[str, Any]) -> dict[str, str]:
     """Return the usual flag for each setting, as it is written, from an engine's table of flags."""
     is_joined = flags.get("underscores", False)
@@ -159,7 +155,8 @@ def command_line(result: Start, change: Mapping[str, Any]) -> str:
     if pasted:
         return changed_words(pasted.words, result.profile.name, change)
     words = [*result.profile.command.split(), _model_word(result)]
-    return changed_words(words, result.profile.name, {**_explicit(result), **change})
+    layout = {name: result.settings[name] for name in ("tp", "pp", "dp") if result.settings.get(name, 1) > 1}
+    return changed_words(words, result.profile.name, {**layout, **result.deployment.given, **change})
 
 
 def states_all(result: Start, change: Mapping[str, Any] = NOTHING) -> bool:
@@ -265,12 +262,6 @@ def _model_word(result: Start) -> str:
     types = str(result.architecture.inputs.get("types", ""))
     weights = result.settings.get("weights") or ("mxfp4" if "mxfp4" in types else "bf16")
     return f"{name.rpartition('/')[2].replace(':', '-')}-{weights.upper()}.gguf"
-
-
-def _explicit(result: Start) -> dict[str, Any]:
-    """Return the given settings and the layout."""
-    layout = {name: result.settings[name] for name in ("tp", "pp", "dp") if result.settings.get(name, 1) > 1}
-    return {**layout, **result.deployment.given}
 
 
 def _without(words: list[str], flag: str, table: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
 
@@ -19,7 +20,6 @@ LONGEST_LINE = 1 << 16  # characters that are read of a line: vLLM prints its co
 MOST_CHARACTERS = 1 << 25  # of a log
 MOST_VALUES = 4_096  # of one figure
 STANDARD_INPUT = "-"
-DEEPEST = 8  # nested values in arguments
 MIB = 1 / 1024  # GiB
 
 NUMBER = r"(-?\d[\d,]{0,20}(?:\.\d{1,9})?)"
@@ -276,19 +276,9 @@ def _split(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _value(text: str, depth: int = 0) -> object:
+def _value(text: str) -> object:
     """Return the value of a Python literal. Anything else stays a text."""
-    if text in ("True", "False", "None"):
-        return {"True": True, "False": False, "None": None}[text]
-    if re.fullmatch(r"-?\d{1,18}", text):
-        return int(text)
-    if re.fullmatch(r"-?\d{1,18}\.\d{0,18}(?:e-?\d{1,3})?", text):
-        return float(text)
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        return text[1:-1]
-    if depth < DEEPEST and text[:1] == "[" and text[-1:] == "]":
-        return [_value(part.strip(), depth + 1) for part in _split(text[1:-1]) if part.strip()]
-    if depth < DEEPEST and text[:1] == "{" and text[-1:] == "}":
-        parts = (part.partition(":") for part in _split(text[1:-1]) if part.strip())
-        return {name.strip(" '\""): _value(value.strip(), depth + 1) for name, _, value in parts}
-    return text
+    try:
+        return literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text

@@ -11,7 +11,7 @@ from ..core.evidence import MEASURED
 from ..core.record import NamedTuple
 from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import AS_GIVEN, Machine, Span, usual_format
+from ..estimate.cost import AS_GIVEN, Span, usual_format
 from ..inputs.defaults import default_seq
 from ..inputs.gpus import accelerators_named
 from ..inputs.measurements import errors_of
@@ -112,11 +112,8 @@ def _as_published(run: Training) -> float | None:
     assert machine is not None
     share = run.tokens / float(tokens.value)
     is_other = abs(share - 1) > MOST_OTHER_TOKENS or not is_published_accelerator(run)
-    return None if is_other or not _has_usual_format(machine) or _is_longer(run) else hours * share
-
-
-def _has_usual_format(machine: Machine) -> bool:
-    return machine.number_format == usual_format(machine.accelerator, table("utilisation"))
+    has_usual_format = machine.number_format == usual_format(machine.accelerator, table("utilisation"))
+    return None if is_other or not has_usual_format or _is_longer(run) else hours * share
 
 
 def _is_longer(run: Training) -> bool:

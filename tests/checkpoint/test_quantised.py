@@ -5,7 +5,7 @@ from math import prod
 import pytest
 
 import llmcalc
-from llmcalc.calc.params import component, params
+from llmcalc.calc.params import component
 from llmcalc.checkpoint.published_weights import PublishedWeights
 from llmcalc.checkpoint.quantisation import gptq_awq
 from llmcalc.checkpoint.quantisation import packing as packs
@@ -423,9 +423,9 @@ def test_equal_blocks_are_counted_as_their_tensors_are_listed(pattern):
     weights = PublishedWeights(method, "BF16", number_format("bf16"), model.layout)
     stored = {(each.component, each.format.name): each[2:] for each in weights.stored(model)}
     listed = {}
-    for tensor, _, number_format_, bits in weights._stored_tensors(model, params(model).placed_rows(buffers=True)):
+    for tensor, number_format_, bits in weights.placed(model):
         key = component(tensor.rows[0]), number_format_.name
         elements, known = listed.get(key, (0, 0))
-        listed[key] = elements + prod(tensor.shape) * tensor.copies, known + bits * tensor.copies
+        listed[key] = elements + prod(tensor.shape) * tensor.copies, known + bits
     assert stored == listed
     assert len({name for _, name in stored}) == 2

@@ -240,6 +240,20 @@ class Config(ConfigKeys):
                     raise self.size_error(f"different values of {key} in different layers are not supported")
                 self.override(key, first)
 
+    def per_layer(self, key: str, usual: Sequence[Any] | None = None) -> list[Any]:
+        """Return the number of each layer, or ``usual`` if the key is not set. A single number applies to all layers.
+
+        Entries after the last layer, such as those of prediction modules, are left out. Null stays None.
+        """
+        given = self.get(key)
+        if given in (None, []) and usual is not None:
+            return [*usual]
+        numbers = given[: self.n_layers] if isinstance(given, list) else [given] * self.n_layers
+        for number in self.one_per_layer(key, numbers, self.n_layers):
+            if number is not None:
+                self.finite_number(number, key)
+        return numbers
+
     def check_groups(self) -> None:
         """Raise an error if more groups of experts are selected than exist, as some transformers classes do."""
         groups, top = self.size("n_group", 1), self.size("topk_group", 1)

@@ -14,13 +14,7 @@ from ..rules import decoder
 
 def vaultgemma(config: Config) -> Architecture:
     """Read a VaultGemma config. The model is Gemma 2 without norms on sub-layer outputs."""
-    norm = config.rmsnorm(unit_offset=True)
-    scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
-    fields = {"logit_softcap": config.number("attn_logit_softcapping"), "scale": scale}
-    attention, order = config.windowed_attention(config.periodic_types(2, first=1), config.sliding_window(), **fields)
-    head = config.lm_head(softcap=config.number("final_logit_softcapping"))
-    mlp, root = config.gated_mlp(activation="hidden_activation"), config.d_model**0.5
-    return decoder(config, norm=norm, attention=attention, order=order, mlp=mlp, head=head, embedding_scale=root)
+    return _windowed(config, config.periodic_types(2, first=1), "pre")
 
 
 def recurrent_gemma(config: Config) -> Architecture:
@@ -58,7 +52,7 @@ def gemma(config: Config) -> Architecture:
 
 def gemma2(config: Config) -> Architecture:
     """Read a Gemma 2 config. Every other layer has a sliding window, and scores and logits are soft-capped."""
-    return _sandwich(config, config.periodic_types(2, first=1))
+    return _windowed(config, config.periodic_types(2, first=1))
 
 
 def gemma3(config: Config) -> Architecture:
@@ -68,13 +62,17 @@ def gemma3(config: Config) -> Architecture:
     period = config.count("sliding_window_pattern") or config.count("_sliding_window_pattern", 6)
     pattern = config.periodic_types(period, period - 1)
     config.ignore("attn_logit_softcapping")  # a class key without effect
-    return _sandwich(config, pattern, local_global_theta, qk_norm={"unit_offset": True}, logit_softcap=None)
+    return _windowed(config, pattern, base=local_global_theta, qk_norm={"unit_offset": True}, logit_softcap=None)
 
 
-def _sandwich(
-    config: Config, pattern: list[str], base: Callable[[Config, str], float] = Config.rope_theta, **changes: object
+def _windowed(
+    config: Config,
+    pattern: list[str],
+    place: str = "sandwich",
+    base: Callable[[Config, str], float] = Config.rope_theta,
+    **changes: object,
 ) -> Architecture:
-    """Return a decoder with norms before and after each sub-layer. ``base`` maps a layer type to its rotary base."""
+    """Return a decoder whose layers have a window or none. ``base`` maps a layer type to its rotary base."""
     limit, softcap = config.sliding_window(), config.number("attn_logit_softcapping")
     scale = (config.number("query_pre_attn_scalar") or 256.0) ** -0.5
     causal = not config.flag("use_bidirectional_attention")
@@ -89,4 +87,4 @@ def _sandwich(
     mlp, order = config.gated_mlp(activation="hidden_activation"), config.layer_types(pattern)
     head, norm = config.lm_head(softcap=config.number("final_logit_softcapping")), config.rmsnorm(unit_offset=True)
     scale = config.d_model**0.5
-    return decoder(config, mixers, mlp, order, norm=norm, place="sandwich", head=head, embedding_scale=scale)
+    return decoder(config, mixers, mlp, order, norm=norm, place=place, head=head, embedding_scale=scale)

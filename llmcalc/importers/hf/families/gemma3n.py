@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from ....core.architecture import Architecture, Block, Branch, Named, Sublayer
 from ....core.record import NamedTuple
@@ -55,25 +54,11 @@ def _kinds(config: Config, layers: int) -> list[Kind]:
     types = config.layer_types(config.periodic_types(_PERIOD, first=_PERIOD - 1))
     reused = reused_layers(config, types, all_allowed=False)
     usual = [_SPARSITY if layers > _SPARSE_LAYERS and index < _SPARSE_LAYERS else 0.0 for index in range(layers)]
-    sparsity = _per_layer(config, "activation_sparsity_pattern", layers, (int, float)) or usual
-    widths = _per_layer(config, "intermediate_size", layers, (int,)) or [config.size("intermediate_size")] * layers
+    sparsity = config.per_layer("activation_sparsity_pattern", usual)
+    widths = [config.integer(width, "intermediate_size", 1) for width in config.per_layer("intermediate_size")]
     return [
         Kind(kind, widths[index], float(sparsity[index]), index >= layers - reused) for index, kind in enumerate(types)
     ]
-
-
-def _per_layer(config: Config, key: str, layers: int, kinds: tuple[type, ...]) -> list[Any] | None:
-    """Return a list with one number per layer, or None if the key is not set. A single number applies to all
-    layers.
-    """
-    value = config.get(key)
-    if not isinstance(value, list):
-        if value is not None and type(value) not in kinds:
-            raise config.invalid(key, "a number or a list of numbers", value)
-        return [value] * layers if value is not None else None
-    if any(type(item) not in kinds for item in config.one_per_layer(key, value, layers)):
-        raise config.invalid(key, "a list of numbers", value)
-    return value
 
 
 def _block(config: Config, kind: Kind, norm: Norm, own: int, name: str) -> Block:

@@ -20,30 +20,23 @@ def openelm(config: Config) -> Architecture:
     config.one_of("normalization_layer_name", "rms_norm")
     config.check_flags(ffn_with_glu=True)
     config.ignore("qkv_multipliers num_gqa_groups rope_max_length")
-    layers, width = config.n_layers, config.d_model
     queries, keys = (
-        [config.integer(heads, key, 1) for heads in _per_layer(config, key, layers)]
+        [config.integer(heads, key, 1) for heads in config.per_layer(key)]
         for key in ("num_query_heads", "num_kv_heads")
     )
-    norm, shapes = config.rmsnorm(), [*zip(queries, keys, _mlp_widths(config, layers, width), strict=True)]
+    norm, shapes = config.rmsnorm(), [*zip(queries, keys, _mlp_widths(config), strict=True)]
     runs = runs_of(shapes, lambda shape: _openelm_block(config, f"block{shapes.index(shape)}", norm, *shape))
     return causal_lm(config, runs, norm, tied=config.flag("share_input_output_layers", True))
 
 
-def _mlp_widths(config: Config, layers: int, width: int) -> list[int]:
+def _mlp_widths(config: Config) -> list[int]:
     """Return the MLP width of each layer, rounded to a multiple of ``ffn_dim_divisor``."""
     step, found = config.size("ffn_dim_divisor"), []
-    for factor in _per_layer(config, "ffn_multipliers", layers):
-        wanted = config.finite_number(factor, "ffn_multipliers") * width
+    for factor in config.per_layer("ffn_multipliers"):
+        wanted = config.finite_number(factor, "ffn_multipliers") * config.d_model
         near = max(step, int(wanted + step / 2) // step * step)
         found.append(config.integer(near + step * (near < 0.9 * wanted), f"ffn_multipliers ({short_repr(factor)})", 1))
     return found
-
-
-def _per_layer(config: Config, key: str, layers: int) -> list[Any]:
-    """Return a list with one value per layer. A single value applies to all layers."""
-    value = config.get(key)
-    return config.one_per_layer(key, value if isinstance(value, list) else [value] * layers, layers)
 
 
 def _openelm_block(config: Config, name: str, norm: Any, queries: int, keys: int, hidden: int) -> Any:
@@ -71,7 +64,8 @@ def step3p5(config: Config) -> Architecture:
     own: Fields = {"d_ff": config.size("share_expert_dim"), "bias": bias, "clamped": False}
     routed = config.experts("n_routed_experts", routing={**SIGMOID, "renormalise": True, "scale": scale}, shared=own)
     dense = config.gated_mlp(bias=bias)
-    bounds = zip(_clamps(config, "swiglu_limits", layers), _clamps(config, "swiglu_limits_shared", layers), strict=True)
+    limits = (config.per_layer(key, [0] * layers) for key in ("swiglu_limits", "swiglu_limits_shared"))
+    bounds = zip(*([limit or None for limit in each] for each in limits), strict=True)
     feeds: Layers = {}
     kinds = []
     for feed, (routed_bound, bound) in zip(_sparse_or_dense(config, layers), bounds, strict=True):
@@ -111,11 +105,3 @@ def _sparse_or_dense(config: Config, layers: int) -> list[str]:
     if not numbers <= set(range(layers)):
         raise config.size_error(f"moe_layers_enum must list layers from 0 to {layers - 1}, not {short_repr(named)}")
     return ["sparse" if index in numbers else "dense" for index in range(layers)]
-
-
-def _clamps(config: Config, key: str, layers: int) -> list[float | None]:
-    """Return the gate clamping bound of each layer, or None for layers without one."""
-    given = config.get(key) or [0] * layers
-    if not isinstance(given, list) or len(given) < layers:
-        raise config.invalid_size(key, f"a list of {layers} numbers, one per layer", given)
-    return [config.finite_number(bound, key) or None for bound in given[:layers]]

@@ -96,14 +96,8 @@ def multipliers(config: Config) -> Fields:
 
 def attention_by_base(config: Config, types: Sequence[str], **changes: Any) -> tuple[Mapping[str, Layer], list[str]]:
     """Return one attention layer per type and rotary base, and each layer's name. A base of 0 disables rotation."""
-    bases = config.get("layer_rope_theta")
-    if bases is None:
-        bases = [config.rope_theta()] * len(types)
-    if not isinstance(bases, list):
-        raise config.invalid("layer_rope_theta", "a list of numbers", bases)
-    config.one_per_layer("layer_rope_theta", bases, len(types))
+    bases = [base or None for base in config.per_layer("layer_rope_theta", [config.rope_theta()] * len(types))]
     spans = {"full_attention": None, "sliding_attention": config.sliding_window()}
-    bases = [None if base is None else config.finite_number(base, "layer_rope_theta") or None for base in bases]
     seen = {base: index for index, base in enumerate(dict.fromkeys(bases))}
     names = [f"{kind}_{seen[base]}" if seen[base] else kind for kind, base in zip(types, bases, strict=True)]
     kinds: Layers = {}

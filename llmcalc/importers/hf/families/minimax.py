@@ -48,9 +48,9 @@ def minimax_m3(config: Config) -> Architecture:
     indexer = TokenIndexer(heads, head, block, unit_offset=True, norm_eps=config.eps, **more)
     mixers: Layers = {"full_attention": full, "minimax_m3_sparse": replace(full, indexer=indexer)}
     frequency = (config.get("sparse_attention_config") or {}).get("sparse_attention_freq")
-    kinds = _types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
+    kinds = types_from_flags(config, frequency, layers, "full_attention", "minimax_m3_sparse")
     types = config.layer_types(kinds or ["full_attention"] * layers)
-    usual = _types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
+    usual = types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or ["sparse"] * layers
     usual = config.types_like("mlp_layer_types", usual, "moe_layer_freq")
     built = decoder(config, mixers, feeds, types, usual, norm=config.rmsnorm(unit_offset=True))
     return _with_rotary_note(config, built)
@@ -95,7 +95,8 @@ def _local_blocks(config: Config) -> int:
     return config.integer(given.get("sparse_local_block", flat), "sparse_local_block", 0)
 
 
-def _types_from_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:
+def types_from_flags(config: Config, flags: object, layers: int, zero: str, one: str) -> list[str] | None:
+    """Convert a list of zeros and ones to layer types, or return None without a list."""
     if flags is None:
         return None
     if not isinstance(flags, list) or len(flags) != layers or not set(map(repr, flags)) <= {"0", "1"}:

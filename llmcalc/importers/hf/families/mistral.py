@@ -48,17 +48,14 @@ def mistral_large4(config: Config) -> Architecture:
     layers = config.n_layers
     config.ignore("layer_types num_experts index_topk_freq index_skip_topk_offset index_topk_pattern moe_layer_freq")
     period = config.size("no_rope_layer_interval", 4)
-    turned = config.get("no_rope_layers") or [int((index + 1) % period != 0) for index in range(layers)]
-    sources = config.get("kv_source_layers") or list(range(layers))
-    for key, value in (("no_rope_layers", turned), ("kv_source_layers", sources)):
-        if not isinstance(value, list) or len(value) < layers or not all(type(item) is int for item in value):
-            raise config.size_error(f"{key} must be a list of {layers} integers, one per layer")
+    turned = config.per_layer("no_rope_layers", [(index + 1) % period for index in range(layers)])
+    sources = config.per_layer("kv_source_layers", range(layers))
     feeds = config.mlp_types(config.count("first_k_dense_replace"))
     kinds, mixers, order = indexer_types(config, layers), dict[str, Layer](), []
     parts: Layers = {"dense": config.gated_mlp(), "sparse": shared_experts(config, routing={"renormalise": True})}
-    for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=False)):
+    for index, (indexer, turns, source) in enumerate(zip(kinds, turned, sources, strict=True)):
         config.check_known("indexer type", [indexer], ("full", "shared"))
-        lent = index in sources[index + 1 : layers]
+        lent = index in sources[index + 1 :]
         origin = "lent" if lent else "own" if source == index else "reused"
         name = f"{indexer}_{'rope' if turns else 'nope'}_{origin}"
         mixers.setdefault(name, _scaled_attention(config, indexer == "full", bool(turns), source != index, lent))

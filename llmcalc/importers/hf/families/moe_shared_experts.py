@@ -11,6 +11,7 @@ from ....layers.parts.multipliers import Multipliers
 from ..config import FULL, SIGMOID, Config, Fields, Layers
 from ..rules import causal_lm, decoder, runs_by_type, runs_of, sublayer
 from .deepseek import dense_first, shared_experts
+from .minimax import types_from_flags
 
 OTHER_ROUTERS = "not counted: the routers of image and sound tokens in each layer (multi_gate)"
 _WINDOWED = (("sliding_attention", "dense"), ("sliding_attention", "sparse"))
@@ -192,18 +193,12 @@ def mimo_v2_flash(config: Config) -> Architecture:
     mixers: Layers = {kind: config.attention(layer_type=kind, rope=ropes[kind], **own[kind]) for kind in kinds}
     full = {index for index in range(layers) if index == 0 or (index + 1) % 6 == 0}
     pattern = ["full_attention" if index in full else "sliding_attention" for index in range(layers)]
-    pattern = _types_from_flags(config, "hybrid_layer_pattern", layers, *kinds) or pattern
+    pattern = types_from_flags(config, config.get("hybrid_layer_pattern"), layers, *kinds) or pattern
     usual = ["dense", *["sparse"] * (layers - 1)]
-    feeds = _types_from_flags(config, "moe_layer_freq", layers, "dense", "sparse") or usual
+    feeds = types_from_flags(config, config.get("moe_layer_freq"), layers, "dense", "sparse") or usual
     feeds = config.types_like("mlp_layer_types", feeds, "moe_layer_freq")
     routed = shared_experts(config, shared={"d_ff": None})
     return decoder(config, mixers, routed, config.types_like("layer_types", pattern, "hybrid_layer_pattern"), feeds)
-
-
-def _types_from_flags(config: Config, key: str, layers: int, zero: str, one: str) -> list[str] | None:
-    """Convert a list of zeros and ones to layer types, or return None if the key is not set."""
-    flags = config.layer_indices(key)
-    return [one if flag else zero for flag in config.one_per_layer(key, flags, layers)] if flags else None
 
 
 def _check_derived_sizes(config: Config, pairs: int) -> None:

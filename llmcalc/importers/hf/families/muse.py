@@ -21,9 +21,7 @@ def muse_spark(config: Config) -> Architecture:
     layers = config.n_layers
     rare = [(layers - 1 - index) % PERIOD == 0 for index in range(layers)]
     kinds = config.layer_types(["full_attention" if full else "sliding_attention" for full in rare])
-    bases = config.get("layer_rope_theta") or [0 if full else 1 for full in rare]
-    if not isinstance(bases, list) or len(bases) < layers:
-        raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
+    bases = config.per_layer("layer_rope_theta", [not full for full in rare])
     feeds: Layers = {"dense": config.gated_mlp(), "sparse": _spark_experts(config)}
     gate: Fields = {"gate": Gate(bias="none"), "qk_norm": {"scale": False}}
     gate |= {"o_norm": OutputNorm("head", eps=config.eps)}
@@ -38,7 +36,7 @@ def muse_spark(config: Config) -> Architecture:
         attention = replace(attention, scale=factor / math.sqrt(attention.d_head or 1))
         return _weighted_block(config, attention, feeds[feed], "_".join(map(str, key)))
 
-    return _muse(config, runs_of(zip(kinds, map(bool, bases), config.mlp_types(0), strict=False), build))
+    return _muse(config, runs_of(zip(kinds, map(bool, bases), config.mlp_types(0), strict=True), build))
 
 
 def _muse(config: Config, runs: tuple[Run, ...]) -> Architecture:
@@ -97,9 +95,5 @@ def _attention(config: Config) -> dict[str, Attention]:
 
 def _position_suffixes(config: Config, layers: int) -> list[str]:
     """Return a type suffix for each layer. Layers with a ``layer_rope_theta`` of 0 have no rotary positions."""
-    bases = config.get("layer_rope_theta")
-    if bases is None:
-        return ["" if (layers - 1 - index) % PERIOD else "_unplaced" for index in range(layers)]
-    if not isinstance(bases, list) or len(bases) != layers:
-        raise config.size_error(f"layer_rope_theta must have one entry per layer ({layers})")
-    return ["" if config.finite_number(base, "layer_rope_theta") else "_unplaced" for base in bases]
+    usual = [(layers - 1 - index) % PERIOD for index in range(layers)]
+    return ["" if base else "_unplaced" for base in config.per_layer("layer_rope_theta", usual)]

@@ -34,11 +34,11 @@ def zamba2(config: Config) -> Architecture:
     """Read a Zamba2 config [glorioso2024b] with Mamba-2 layers and alternating shared blocks with adapters."""
     width, heads = config.d_model, config.size("n_mamba_heads")
     inner, biased = config.size("mamba_expand") * width, config.flag("add_bias_linear")
-    config.check_equal("mamba_headdim", _split(config, inner, heads))
+    head = config.divide_by_heads(inner, heads)
+    config.check_equal("mamba_headdim", head)
     config.ignore("use_mem_eff_path use_long_context use_conv_bias kv_channels num_query_groups")
     keys = "n_ssm_heads=n_mamba_heads d_state=mamba_d_state n_groups=mamba_ngroups d_conv=mamba_d_conv chunk=chunk_size"
-    head, step = _split(config, inner, heads), least_time_step(config)
-    mamba = config.layer(Mamba2, keys, d_ssm_head=head, bias=biased, time_step=step)
+    mamba = config.layer(Mamba2, keys, d_ssm_head=head, bias=biased, time_step=least_time_step(config))
     config.get("num_hidden_layers")
     usual = _published_types()
     types = config.layer_types(usual, "layers_block_type", len(config.strings("layers_block_type") or usual))
@@ -88,16 +88,10 @@ def _zamba(config: Config, types: list[str], mamba: Layer, attention: Attention,
 
 def _attention(config: Config, wide: int, positions: str) -> Attention:
     width, heads = config.d_model, config.n_heads
-    head = config.optional_size("attention_head_dim", zero_is_none=True) or _split(config, 2 * width, heads)
+    head = config.optional_size("attention_head_dim", zero_is_none=True) or config.divide_by_heads(2 * width)
     rotary, scale = config.rope(), (head / 2) ** -0.5
     rope = rotary if positions == "rope" else None
     return Attention(width, heads, config.n_kv_heads, head, rope=rope, scale=scale, inputs=Inputs(wide))
-
-
-def _split(config: Config, whole: int, parts: int) -> int:
-    if whole % parts:
-        raise config.size_error(f"the number of heads ({parts}) must divide the number of channels ({whole})")
-    return whole // parts
 
 
 def _published_types() -> list[str]:
