@@ -19,6 +19,7 @@ import re
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 from llmcalc.schema.preset_files import sized_files

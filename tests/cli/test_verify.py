@@ -14,7 +14,6 @@ from llmcalc.cli.main import main
 from llmcalc.core import architecture as core
 from llmcalc.core.errors import UnsupportedError
 from llmcalc.layers.mlp import Mlp
-from llmcalc.report import verify as report
 from llmcalc.schema import preset_files
 
 Capture = pytest.CaptureFixture[str]
@@ -152,7 +151,7 @@ def test_overrides_are_refused_for_all(capsys: Capture) -> None:
 def test_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert main(["verify", "all", "--json"]) == 0
-    count = len(report.models())
+    count = len([*preset_files.sized_files()])
     shown = capsys.readouterr().err
     assert f"{count}/{count}" in shown
     assert "t5" in shown
