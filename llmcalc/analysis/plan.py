@@ -91,10 +91,9 @@ def _budget(gpu: Machine | str | None, price: float | None, budgets: Mapping[str
             raise InputError("requires an accelerator", parameter=other, hint="add {gpu=h100:512}")
         return None
     values = {
-        name: (amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30"))
-        if isinstance(value, str) else float(value)
+        name: amounts.compute(value) if name == "compute" else amounts.amount(value, name, "30")
         for name, value in given.items()
-    }  # fmt: skip
+    }
     return budget(read_machine(gpu) if isinstance(gpu, str) else gpu, price=price, **values)
 
 

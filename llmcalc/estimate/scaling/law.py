@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
 from ...core.errors import InputError, UnsupportedError
@@ -164,10 +165,10 @@ class Law:
     def uncovered(self, conditions: Conditions) -> str:
         """Return why the fitted range does not cover the experts, or an empty string if it does."""
         values = {"experts": conditions.experts, "granularity": conditions.granularity}
-        for name, value in values.items():
-            low, high = self.range.get(name, (None, None))
-            if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
-                return f"fitted on {' to '.join(f'{end:g}' for end in {low: 0, high: 0})} {QUANTITIES[name]}"
+        for one in self._beyond(values):
+            return (
+                f"fitted on {' to '.join(f'{end:g}' for end in {one.low: 0, one.high: 0})} {QUANTITIES[one.quantity]}"
+            )
         return ""
 
     def outside(self, conditions: Conditions, n: float, d: float, c: float) -> tuple[Outside, ...]:
@@ -177,13 +178,13 @@ class Law:
             values["granularity"] = conditions.granularity or 1.0
         if self.form == "repeated" and conditions.unique:
             values["epochs"] = max(d / conditions.unique, 1.0)
-        found = []
+        return tuple(self._beyond(values))
+
+    def _beyond(self, values: Mapping[str, float | None]) -> Iterator[Outside]:
         for quantity, (low, high) in self.range.items():
-            if (value := values.get(quantity)) is None:
-                continue
-            if (low is not None and value < low * (1 - SLACK)) or (high is not None and value > high * (1 + SLACK)):
-                found.append(Outside(self.name, quantity, value, low, high))
-        return tuple(found)
+            value = values.get(quantity)
+            if value is not None and not (low or 0) * (1 - SLACK) <= value <= (high or inf) * (1 + SLACK):
+                yield Outside(self.name, quantity, value, low, high)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
