@@ -304,20 +304,19 @@ class _Grid:
     def _values(self, value: Value, architecture: Architecture, axes: Sequence[Axis], given: dict[str, Any]) -> Any:
         """Return a value for sizes of the workload, computed from the closed form if there is one."""
         quantity, part = value
-        known, own = {setting.name for setting in quantity.settings}, quantity.own(given)
+        own, varied = quantity.own(given), quantity.own({axis.name: axis.values for axis in axes})
         result = quantity.measure(architecture, own)
         form = quantity.form(result, part)
-        if not axes or (form is None and known.isdisjoint(axis.name for axis in axes)):
+        if not axes or (form is None and not varied):
             return float(getattr(result, part))
         if form is None:
-            varied = [axis.name for axis in axes if axis.name in known]
             if (on_arrays := quantity.on_arrays(result)) is not None:
-                return _in_blocks(axes, lambda sizes: on_arrays(part, {name: sizes[name] for name in varied}), float)
+                return _in_blocks(axes, lambda sizes: on_arrays(part, quantity.own(sizes)), float)
             if quantity.is_traceable and prod(len(axis.values) for axis in axes) >= FEWEST_COMPILED:
                 compiled = quantity.compiled(architecture, own, part, varied)
                 compiled(**{name: own[name] for name in varied})
                 if compiled.pieces:
-                    return _in_blocks(axes, lambda sizes: compiled(**{name: sizes[name] for name in varied}), object)
+                    return _in_blocks(axes, lambda sizes: compiled(**quantity.own(sizes)), object)
             most, reason = quantity.most_points
             check_points((*self.outer, *axes), most, f"{reason}, for at most {most:,} points")
 
@@ -328,8 +327,9 @@ class _Grid:
         closed, divisor = form
         self.forms[value.name if divisor == 1 else f"{divisor}·{value.name}"] = closed
         sizes, step, _, _ = split_settings(given, architecture)
-        mode = step["mode"] if "mode" in known else "forward"
-        return evaluate(closed, architecture, axes, {**sizes, "context": step["context"]}, mode) / divisor
+        base = {field.name: field.default for field in fields(Workload)} | sizes | {"context": step["context"]}
+        two_lengths = architecture.is_encoder_decoder and own.get("mode") != "decode"
+        return _in_blocks(axes, lambda swept: closed(**symbol_values(two_lengths, base | swept)), float) / divisor
 
 
 def _is_size(value: object) -> bool:
@@ -365,15 +365,6 @@ def _described(
     of_time = GPU_SETTINGS if any(name.startswith("latency") for name in quantities) else ()
     on = {name: given[name] for name in of_time if given.get(name) is not None}
     return {**sizes, **step, **on, "convention": convention}, memory if needs_memory else NOTHING
-
-
-def evaluate(
-    form: Form, architecture: Architecture, axes: Sequence[Axis], fixed: dict[str, Any], mode: str
-) -> NDArray[Any]:
-    """Evaluate a closed form on a grid."""
-    two_lengths = architecture.is_encoder_decoder and mode != "decode"
-    base = {field.name: field.default for field in fields(Workload)} | fixed
-    return _in_blocks(axes, lambda sizes: form(**symbol_values(two_lengths, base | sizes)), float)
 
 
 def _in_blocks(axes: Sequence[Axis], value: Callable[[dict[str, Any]], Any], kind: Any) -> NDArray[Any]:
