@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from ..core.errors import spelled
 from ..core.printable import LONGEST_MESSAGE, LONGEST_NAME, printable
-from ..core.record import changed, fields, record
+from ..core.record import Record, changed, fields, record
 from ..core.setting import Setting
 from ..core.type_names import TYPE_CHECKING, Any
 from .numbers import BYTES, decimal, exact, percent, readable, short
@@ -246,15 +246,15 @@ def printable_document(document: Document) -> Document:
     )
 
 
-def _printable(record: Any, **parts: Any) -> Any:
+def _printable(of: Record, **parts: Any) -> Record:
     """Return a record with printable texts and lists of texts, and with other ``parts``."""
-    for field in fields(record):
-        value, longest = getattr(record, field.name), LONGEST.get(field.name, LONGEST_MESSAGE)
+    for field in fields(of):
+        value, longest = getattr(of, field.name), LONGEST.get(field.name, LONGEST_MESSAGE)
         if isinstance(value, tuple) and all(isinstance(line, str) for line in value):
             parts.setdefault(field.name, tuple(printable(line, longest) for line in value))
         elif isinstance(value, str):
             parts[field.name] = printable(value, longest)
-    return changed(record, **parts)
+    return changed(of, **parts)
 
 
 def _cell(cell: Any, longest: int = LONGEST_MESSAGE) -> Any:
@@ -271,5 +271,4 @@ def _table(table: Table) -> Table:
 
 
 def _node(node: Node) -> Node:
-    found: Node = _printable(node, children=tuple(map(_node, node.children)))
-    return found
+    return _printable(node, children=tuple(map(_node, node.children)))

@@ -17,10 +17,10 @@ SMALLEST_SHORT, LARGEST_SHORT = 10_000, 1e15  # other values are printed without
 LARGEST_IN_CENTS = 10**9  # larger prices are written with an exponent
 
 
-def span_fact(label: str, span: Span, unit: str = "") -> Fact:
+def span_fact(label: str, span: Span) -> Fact:
     """Return a fact with the range of an estimate, and with its middle value in the note."""
     text = range_text(span.low, span.high)
-    return Fact(label, text, unit, "" if span.low == span.high else f"middle {three_digits(span.mid)}")
+    return Fact(label, text, "", "" if span.low == span.high else f"middle {three_digits(span.mid)}")
 
 
 def range_text(low: float, high: float, prefix: str = "") -> str:

@@ -201,12 +201,12 @@ class PowerSum(ScalingForm):
         return n, self.tokens_for(n, loss)
 
     def _of_size(self, n: float) -> float:
-        return sum(a / n**alpha for a, alpha in self.terms)
+        return float(sum(a / n**alpha for a, alpha in self.terms))
 
     def _slope(self, n: float) -> float:
         """Return how fast the terms in N fall, by the elasticity of the FLOPs in N."""
         routing = self.routing / n ** (1 / 3)
-        return sum(alpha * a / n**alpha for a, alpha in self.terms) / (1 - routing / (1 + routing) / 3)
+        return float(sum(alpha * a / n**alpha for a, alpha in self.terms) / (1 - routing / (1 + routing) / 3))
 
     def _path(self, n: float) -> float:
         return float((self.beta * self.b / self._slope(n)) ** (1 / self.beta))

@@ -131,8 +131,7 @@ class Law:
         if self.form in ("additive", "repeated"):
             base = constants["e"], ((constants["a"], constants["alpha"]),), constants["b"], constants["beta"]
             if self.form == "repeated" and conditions.unique:
-                rates = {name: constants[name] for name in ("r_d", "r_n")}
-                return forms.Repeated(*base, **rates, unique=conditions.unique)
+                return forms.Repeated(*base, r_d=constants["r_d"], r_n=constants["r_n"], unique=conditions.unique)
             return forms.PowerSum(*base)
         if self.form == "kaplan":
             ratio = constants["alpha_n"] / constants["alpha_d"]
