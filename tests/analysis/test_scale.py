@@ -221,6 +221,8 @@ BAD = [
     ({"compute": 1e22, "experts": 0.5}, "out of range"),
     ({"compute": 1e22, "laws": ["clark"]}, "experts"),
     ({"loss": 1e-300, "laws": ["kaplan"]}, "out of range"),
+    ({"days": -1.0, "gpu": "h100:8"}, "days: amount -1 is out of range"),
+    ({"days": 0.0, "gpu": "h100:8"}, "days: amount 0 is out of range"),
     ({"loss": 2.0, "laws": ["muennighoff"], "unique": 1e9}, "unique tokens"),
 ]
 
