@@ -9,13 +9,15 @@ from ..analysis.axes import Over, read_axes
 from ..analysis.sweep import Sweep, evaluate_grid
 from ..core.architecture import Architecture
 from ..core.errors import InputError
-from ..core.setting import read_texts
+from ..core.setting import Setting, read_texts
 from ..inputs.models import Overrides, Source, read_model, read_overrides
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from ..inputs.typed_settings import QuantitySettings
+
+SKIP_INVALID = Setting("skip_invalid", bool, False)
 
 
 def sweep(
@@ -55,6 +57,7 @@ def sweep(
         UnknownNameError: an unknown quantity, or a name that is neither a setting nor a variable of the model.
         InputError: a setting that has no effect at any point, or an invalid workload.
     """
+    SKIP_INVALID.check(skip_invalid)
     names = (quantities,) if isinstance(quantities, str) else read_texts(quantities, "quantities")
     axes = read_axes(over)
     for name in settings.keys() & {axis.name for axis in axes}:

@@ -163,9 +163,9 @@ def test_weights_in_an_unverified_format_are_assumed() -> None:
 
 
 def test_derived_results_have_the_class_of_what_they_show() -> None:
-    assert llmcalc.explain("gpt2", "params").evidence == {"params": "executed"}
-    assert llmcalc.explain("gpt2", "active").evidence == {"active": "executed"}
-    assert llmcalc.explain("gpt4", "params").evidence == {"params": "assumed"}
+    assert llmcalc.explain("gpt2", "params").evidence == {"params.total": "executed"}
+    assert llmcalc.explain("gpt2", "active").evidence == {"params.active": "executed"}
+    assert llmcalc.explain("gpt4", "params").evidence == {"params.total": "assumed"}
     assert llmcalc.design("llama3", params="13B").evidence == {"params": "executed"}
     checked = llmcalc.check("gpt2", max_params="1B", max_memory="1GiB")
     assert checked.evidence == {"findings": "executed", "parameters": "executed", "memory": "assumed"}

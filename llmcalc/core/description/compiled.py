@@ -22,6 +22,11 @@ from .traced import Traced, Tracer
 
 MOST_PIECES = 64
 LARGEST = 2**63 - 1  # of 64-bit integers
+# a form without divisors of 0 where its guards are satisfied; elsewhere, its result is not used
+GUARDED = FUNCTIONS | {
+    "floor": lambda a, b: a // (b + (b == 0)),
+    "ceil": lambda a, b: -(-a // (b + (b == 0))),
+}
 Array = Any  # of NumPy or another library that implements the array API
 
 
@@ -78,14 +83,14 @@ class ClosedForm:
     @cached_property
     def functions(self) -> tuple[Callable[..., bool], Callable[..., int]]:
         """Functions of integers that return whether the guards are satisfied, and the result."""
-        holds, value = (_compiled(text, FUNCTIONS) for text in self.source)
+        holds, value = (_compiled(text, GUARDED) for text in self.source)
         return holds, value
 
     def array_functions(self, namespace: Any) -> tuple[Callable[..., Array], Callable[..., Array]]:
         """Return functions of arrays, which compute what ``functions`` do for each element."""
         smallest, largest = namespace.minimum, namespace.maximum
         elementwise = {"min": lambda *each: reduce(smallest, each), "max": lambda *each: reduce(largest, each)}
-        holds, value = (_compiled(text, FUNCTIONS | elementwise) for text in self.source)
+        holds, value = (_compiled(text, GUARDED | elementwise) for text in self.source)
         return holds, value
 
     def bound(self, largest: Mapping[str, int]) -> int:
