@@ -237,6 +237,5 @@ def _add_program(page: _Page) -> None:
     page.entries([("Examples", "\n".join(examples(name)[0] for name in FIRST))])
     page.add(
         "",
-        f"More about a command: {PROGRAM} help {FIRST[0]}",
-        f"Version: {PROGRAM} --version. Shell completion: {PROGRAM} --install-completion.",
+        f"More: {PROGRAM} help {FIRST[0]}. Version: --version. Completion: --install-completion.",
     )

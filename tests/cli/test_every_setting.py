@@ -147,8 +147,10 @@ EXAMPLE = {
     "serve weights": "fp8", "serve gpu": "h200:2", "sweep over": "batch=5,6", "rl weights": "nf4",
     "design over": "vocab=32000,64000", "design etp": "2",
 }  # fmt: skip
-# options of the input, the form of the output, and files to read
-ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"by", "command", "training_file", "trace"}
+# options of the input, the form of the output, files to read, and what is done about errors
+ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {
+    "by", "command", "training_file", "trace", "skip_invalid",
+}  # fmt: skip
 
 
 @cache

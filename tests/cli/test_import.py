@@ -13,7 +13,10 @@ import llmcalc
 from llmcalc.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
-CONFIG = {"model_type": "qwen3", "hidden_size": 60, "num_hidden_layers": 7, "head_dim": 26}
+CONFIG = {
+    "model_type": "qwen3", "hidden_size": 60, "num_hidden_layers": 7, "head_dim": 26, "num_attention_heads": 32,
+    "vocab_size": 151936,
+}  # fmt: skip
 
 
 @pytest.fixture

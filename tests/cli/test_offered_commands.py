@@ -83,7 +83,7 @@ def test_suggestions_for_a_checkpoint_of_another_format_are_options(capsys: pyte
 
 def test_a_suggestion_for_a_command_line_is_a_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["serve", "--gpu", "l40s:8", "--isl", "1000", "--osl", "1000", "--concurrency", "1000"]
-    assert main([*asked, "--format", "plain", "--", "trtllm-serve", "Qwen/Qwen3-8B", "--tp_size", "4"]) == 1
+    assert main([*asked, "--format", "plain", "--", "trtllm-serve", "Qwen/Qwen3-8B", "--tp_size", "4"]) == 0
     row = next(text for text in capsys.readouterr().out.splitlines() if "  1,000 of 1,000  " in text)
     line = row.partition("  ")[0].rpartition(" -- ")[2]
     assert line == "trtllm-serve Qwen/Qwen3-8B --tensor_parallel_size 8"
