@@ -126,7 +126,7 @@ def test_the_quantity_is_the_function() -> None:
     decode = llmcalc.explain("llama3-8b", "latency", gpu="h100:2", mode="decode", context=1009, batch=3, weights="fp8")
     same = latency(gpu="h100:2", context=1009, batch=3, weights="fp8")
     assert decode.tree.value == pytest.approx(same.seconds * 1e9, rel=1e-6)
-    assert decode.evidence == {"latency": "fitted"}
+    assert decode.evidence == {"latency.seconds": "fitted"}
     usual = latency(gpu="h100")
     assert llmcalc.explain("llama3-8b", "latency", gpu="h100").tree.value == pytest.approx(
         usual.seconds * 1e9, rel=1e-6
