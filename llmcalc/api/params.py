@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from ..calc import params as counts
 from ..core.architecture import Extra
 from ..core.record import record
+from ..core.type_names import Any
 from ..inputs.extras import extras_of, with_extras
 from ..inputs.models import Source, read_model
 
