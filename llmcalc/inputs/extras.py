@@ -9,7 +9,6 @@ from ..core.errors import InputError, UnknownNameError
 from ..core.record import changed
 from ..layers.embedding import Embedding
 from ..layers.head import Head
-from ..layers.linear import Linear
 from ..layers.norm import Norm
 
 NAME, MTP = "multi_token_prediction", "mtp"  # of modules for multi-token prediction
@@ -67,6 +66,8 @@ def with_extras(architecture: Architecture, names: Sequence[str]) -> Architectur
 
 def like_last_layer(architecture: Architecture, number: int = 1) -> Extra:
     """Return modules like the last layer, which share the vocabulary tables [deepseek2024v3, Section 2.2]."""
+    from ..layers.linear import Linear
+
     main = shares_tables(architecture.main)
     norm = next((layer for _, layer in main.outputs if isinstance(layer, Norm)), Norm(main.d_model))
     inputs = (
