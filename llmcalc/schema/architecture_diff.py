@@ -16,7 +16,7 @@ from .build import STACK_FLAGS, STACK_NUMBERS
 from .describe import block_order
 from .export import explicit_fields, name_and_fields
 from .order import shortest_order
-from .text_kinds import definition_differences
+from .plain_kinds import definition_differences
 
 _WEIGHTS = ("residual", "residual_normed", "depth_scaled", "scale", "residual_scale")
 _SUMS = (*_WEIGHTS, "share", "input_from", "residual_from", "concat_input")

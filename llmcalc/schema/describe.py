@@ -16,7 +16,7 @@ from ..core.layer_history import without_n_sums
 from ..core.part import Part
 from ..core.record import MISSING, fields
 from .build import FLAGS, STACK_FLAGS, STACK_NUMBERS, SUBLAYER_KEYS, SUMS, TEXTS
-from .text_kinds import write_kinds
+from .plain_kinds import write_kinds
 
 Write = Callable[[Layer, int, str], tuple[str, dict[str, Any]]]
 

@@ -407,7 +407,7 @@ def test_krajewski_optima(row: str) -> None:
 
 @pytest.mark.parametrize("row", KRAJEWSKI.strip().splitlines())
 def test_krajewski_granularities(row: str) -> None:
-    """The granularity of Table 2 has the lowest loss at its FLOPs, of which routing takes more for finer experts."""
+    """At the FLOPs of Table 2, its granularity has the lowest loss. Routing takes more of them if experts are finer."""
     _, _, granularity, flops, _ = row.split()
     losses = {}
     for finer in (1, 2, 4, 8, 16, 32, 64, 128):

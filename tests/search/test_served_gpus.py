@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from statistics import median_low
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import llmcalc
 from llmcalc.cli.main import main
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
-from llmcalc.estimate.prices import median_quote, price_quotes
+from llmcalc.estimate.prices import price_quotes
 from llmcalc.inputs.gpus import accelerators
 from llmcalc.search.served_gpus import ServedGpus
 from llmcalc.search.serving_gpus import ServingGpus
@@ -46,7 +47,7 @@ def price(result: Any, usd: float) -> float:
 
 
 def median(one: ServedGpus) -> float:
-    return median_quote(accelerators()[one.accelerator.name]).usd
+    return median_low(quote.usd for quote in price_quotes(accelerators()[one.accelerator.name]))
 
 
 def test_every_price_is_that_of_serve_on_these_gpus_alone(whole: ServingGpus) -> None:

@@ -110,7 +110,10 @@ def enter(
 
 
 def _sent_tensor(scope: DeclarationScope, name: str, axes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the tensor, with its axes, of which a tensor was made, unless it was sent to the ranks of experts."""
+    """Return the tensor that was sent in place of the given one, with its axes.
+
+    It is the tensor from which the given one was made, unless the given one was itself sent to the ranks of experts.
+    """
     is_sent = scope.mesh.sp and scope.mesh.ep > 1 and scope.used & set(axes)
     version = scope.versions.get(name)
     while version and version.source and not is_sent:

@@ -22,7 +22,7 @@ def plan(
 ) -> Plan:
     """Answer a query with each law. ``model`` is the architecture that the query's parameters describe, if any.
 
-    If ``covered``, laws that were fitted on other numbers of experts are left out, unless there are no others.
+    If ``covered`` is set, laws that were fitted on other numbers of experts are left out, unless no law would remain.
     """
     chosen, found = conditions or Conditions(), []
     failures: list[tuple[str, InputError]] = []
