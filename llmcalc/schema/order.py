@@ -85,7 +85,7 @@ def _cycle(data: dict[str, Any], names: list[str]) -> list[Item]:
         raise DescriptionError("a cycle cannot contain a shared block")
     if sum(count for _, count, _ in items) > MOST_LAYERS:
         raise SizeError(f"more than {MOST_LAYERS:,} layers")
-    pattern = [name for name, count, _ in items for _ in range(count)]
+    pattern = [name for name, count, _ in items for _ in range(int(count))]
     if not pattern:
         raise DescriptionError("a cycle must contain a block")
     return [(pattern[index % len(pattern)], 1, False) for index in range(length)]
