@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .api.serve import serve as serve
     from .api.serving_front import serving_front as serving_front
     from .api.state import state as state
+    from .api.step_time import step_time as step_time
     from .api.sweep import sweep as sweep
     from .api.traffic import traffic as traffic
     from .api.train import train as train
@@ -58,7 +59,7 @@ _ERRORS = (
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "machine", "memory", "memory_form", "params",
-    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "sweep", "traffic", "train", "twin",
+    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "step_time", "sweep", "traffic", "train", "twin",
     "verify",
 )  # fmt: skip
 _MODULES = {

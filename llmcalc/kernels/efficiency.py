@@ -145,6 +145,11 @@ class Efficiencies:
             return EXPANDED
         return next((key for key, entry in self._formats.items() if name == entry["peak"][0]), None)
 
+    def peaks_of(self, kernel: str) -> list[str]:
+        """Return the formats of the peaks in which kernels compute, the preferred one first."""
+        found: list[str] = self._formats[kernel]["peak"]
+        return found
+
     def family_of(self, name: str) -> str:
         """Return the family of accelerators that run the same kernels, by the longest prefix, or an empty string."""
         prefixes = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import log2
 from typing import TYPE_CHECKING
@@ -15,16 +15,19 @@ from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import InputError
+from ..core.interval import Interval
 from ..core.record import changed, remembered
 from ..core.workload import Workload
 from ..data import table
-from ..estimate.cost import SIXTEEN_BIT, Machine
 from ..fitting.layouts import divisors
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import check_expert_ranks
 from ..kernels.efficiencies import efficiencies
+from ..kernels.efficiency import Efficiency
 from ..kernels.interval import time_interval
-from .kernels import TrainingCoefficients, TrainingKernels
+from .kernels import Execution, TrainingKernels
+from .programs import coefficients
+from .schedule import TrainingCoefficients
 from .step import FULL, NO_RECOMPUTATION, TrainingLayout, TrainingStep, training_step
 from .training_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
 
@@ -50,71 +53,68 @@ def usual_step_tokens(count: int, compute: float) -> int:
     return max(1 << max(round(log2(BEST_TOKENS * compute**BEST_EXPONENT)), 0), GPU_TOKENS * count)
 
 
-def has_measured_kernels(architecture: Architecture, machine: Machine) -> bool:
-    """Return whether the time of a training step can be computed: a text model on GPUs whose kernels were measured."""
-    known = efficiencies()
-    is_measured = known.family_of(machine.accelerator.name) and known.kernel_with_peak(machine.number_format)
-    return architecture.is_single_stack and bool(is_measured)
-
-
-def judged(architecture: Architecture, machine: Machine) -> dict[str, float]:
-    """Return the errors of steps of this class: of the operations, and of the published utilisation of other runs."""
-    in_16_bits = machine.number_format in SIXTEEN_BIT
-    name = "mixtures" if expert_layers(architecture) else "16-bit" if in_16_bits else "8-bit"
-    found: dict[str, float] = table("training_time")["judged"][name]
-    return found
-
-
 def training_time(
-    run: Run, layout: TrainingLayout | None = None, coefficients: TrainingCoefficients | None = None
+    run: Run, layout: TrainingLayout | None = None, fitted: TrainingCoefficients | None = None
 ) -> TrainingTime | None:
-    """Return the time of a training step, or None if the kernels were not measured.
+    """Return the time of a training step, or None of a model with several stacks, whose steps are not modelled.
 
     Args:
         run: the model, its GPUs with the number format of matrix products, and the sizes of the step.
         layout: how the step is divided over the GPUs (default: the fastest layout that was found to fit).
-        coefficients: coefficients that are fitted to published steps (default: those of the data file).
+        fitted: coefficients that are fitted to published steps (default: those of the data file).
     """
     architecture, machine = run.architecture, run.machine
-    if machine is None or not has_measured_kernels(architecture, machine):
+    if machine is None or not architecture.is_single_stack:
         return None
-    errors = table("training_time")
-    own = coefficients or TrainingCoefficients(errors["sustained"], errors["operation_us"])
+    own = fitted or coefficients()
     origin = GIVEN if layout else FASTEST
     found = step_on(run, layout, own) if layout else fastest(run, own)
     if found is None:
         origin, whole = WITHOUT_ROOM, Mesh(dp=machine.count, zero=3 if machine.count > 1 else 0)
         found = step_on(run, layout_on(whole, 1, NO_RECOMPUTATION, run.step_sequences), own)
     step, model = found
-    interval = time_interval(step.seconds, errors, model.efficiencies.values())
+    interval = step_interval(run, step.seconds, model.efficiencies.values())
     counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.count)
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     return TrainingTime(
-        step, interval, sequences * run.seq, gpus, float(counted.matmul * sequences), model.in_blocks.peak,
-        origin, judged(architecture, machine)["operations"],
-    )  # fmt: skip
+        step, interval, sequences * run.seq, gpus, float(counted.matmul * sequences), model.in_blocks.peak, origin
+    )
 
 
-def step_on(
-    run: Run, layout: TrainingLayout, coefficients: TrainingCoefficients
-) -> tuple[TrainingStep, TrainingKernels]:
-    """Return the time of a step on a layout, and the model of its kernels."""
-    machine = run.machine
+def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Interval:
+    """Return the interval of 80 % of the time of a step, which is wider for a program without published steps."""
+    errors = table("training_time")
+    known = errors["known"] if run.program.rows else errors["unknown"]
+    return time_interval(seconds, known, used)
+
+
+def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
+    """Return the model of the kernels of a step on a mesh."""
+    machine, known = run.machine, efficiencies()
     assert machine is not None
-    kernel = efficiencies().kernel_with_peak(machine.number_format)
-    assert kernel is not None
-    model = TrainingKernels(machine.accelerator, layout.mesh, Format(kernel, 16), efficiencies(), coefficients)
-    return training_step(run.architecture, model, layout, run.seq, run.state_bytes), model
+    slower = run.program.slower_attention(known.family_of(machine.accelerator.name))
+    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters)
+    number_format = Format(known.kernel_with_peak(machine.number_format) or machine.number_format, 16)
+    return TrainingKernels(machine.accelerator, mesh, number_format, known, execution)
 
 
-def layout_on(mesh: Mesh, micro_batch: int, recompute: str, sequences: int) -> TrainingLayout:
+def step_on(run: Run, layout: TrainingLayout, fitted: TrainingCoefficients) -> tuple[TrainingStep, TrainingKernels]:
+    """Return the time of a step on a layout, and the model of its kernels."""
+    model = kernels_on(run, layout.mesh)
+    own = run.architecture, model, layout, run.seq, run.state_bytes
+    return training_step(*own, fitted, run.program), model
+
+
+def layout_on(
+    mesh: Mesh, micro_batch: int, recompute: str, sequences: int, zero_group: int | None = None
+) -> TrainingLayout:
     """Return the layout of a step on a mesh, whose micro-batches have all sequences unless their number is given."""
     each = -(-sequences // (mesh.dp * micro_batch))
     whole = mesh if mesh.micro_batches else changed(mesh, micro_batches=max(each, 1))
-    return TrainingLayout(whole, micro_batch, recompute)
+    return TrainingLayout(whole, micro_batch, recompute, zero_group)
 
 
-def fastest(run: Run, coefficients: TrainingCoefficients) -> tuple[TrainingStep, TrainingKernels] | None:
+def fastest(run: Run, fitted: TrainingCoefficients) -> tuple[TrainingStep, TrainingKernels] | None:
     """Return the fastest of the usual layouts that fit."""
     assert run.machine is not None
     found = list[tuple[TrainingStep, TrainingKernels]]()
@@ -122,7 +122,7 @@ def fastest(run: Run, coefficients: TrainingCoefficients) -> tuple[TrainingStep,
         for mesh in choices:
             with suppress(InputError):  # ranks that do not divide the model
                 if layout := _largest(run, mesh):
-                    found.append(step_on(run, layout, coefficients))
+                    found.append(step_on(run, layout, fitted))
                     break
     return min(found, key=lambda each: each[0].seconds / each[0].layout.sequences, default=None)
 

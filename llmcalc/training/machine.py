@@ -16,8 +16,10 @@ from ..estimate.cost import (
     utilisation,
     utilisations,
 )
+from ..estimate.hardware import Accelerator
 from ..inputs.gpus import read_gpus
 from ..inputs.training_settings import MFU, PRECISION
+from ..kernels.efficiencies import efficiencies
 
 MACHINE = Setting("gpu", (Machine, str))
 OF_MACHINE = (Setting("name", str, ""), Setting("count", int, least=1), MFU, PRECISION)
@@ -49,3 +51,12 @@ def read_machine(
     if not needs_mfu and chosen not in utilisations(found, measured):
         return Machine(found, number, chosen, Span(1, 1, 1), UNKNOWN)
     return Machine(found, number, chosen, *utilisation(found, chosen, measured))
+
+
+def precision_of(accelerator: Accelerator, wanted: str | None) -> str:
+    """Return the number format of the peak of matrix products in a format, such as ``fp4`` for NVFP4."""
+    if wanted is None or wanted in accelerator.peak:
+        return number_format_of(accelerator, wanted)
+    known = efficiencies()
+    peaks = known.peaks_of(known.kernel_of(wanted))
+    return next((name for name in peaks if name in accelerator.peak), None) or number_format_of(accelerator, wanted)

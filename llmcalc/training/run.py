@@ -8,6 +8,7 @@ from typing import Any
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.optimizer import Adapters
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
@@ -16,18 +17,20 @@ from ..core.record import changed, record
 from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
 from ..data import table
 from ..estimate.amounts import amount
-from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission, is_of_mixtures
+from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..fitting.memory import memory_of
+from ..fitting.memory import LORA_TARGETS, memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
 from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE
-from .layouts import judged, layout_on, training_time, usual_step_tokens
+from .kernels import FLASH
+from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
 from .published_runs import published_tokens
+from .programs import Program, program
 from .result import Training
 from .step import NO_RECOMPUTATION
 from .training_time import TrainingTime
@@ -59,6 +62,10 @@ class Run:
         recompute: activation recomputation on the mesh.
         formats: number format and optimizer, as arguments of ``memory``.
         adapters: rank and matrices of LoRA, as arguments of ``memory``. The rank is None if all parameters are trained.
+        program: training program whose steps are timed.
+        attention: ``flash``, or ``eager`` if the scores are stored.
+        is_compiled: whether a compiler fuses functions.
+        zero_group: data-parallel ranks that share the weights with ZeRO-3, or None for all.
         step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
         price: US dollars per accelerator-hour, or None for quoted prices.
         energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
@@ -78,6 +85,10 @@ class Run:
     recompute: str = NO_RECOMPUTATION
     formats: Mapping[str, Any] = {"dtype": "bf16", "optimizer": "adamw"}
     adapters: Mapping[str, Any] = {}
+    program: Program = program("")
+    attention: str = FLASH
+    is_compiled: bool = False
+    zero_group: int | None = None
     step_settings: Mapping[str, Any] | None = None
     price: float | None = None
     energy: tuple[float | None, float | None, float | None] = (None, None, None)
@@ -95,6 +106,12 @@ class Run:
                 raise SizeError(text, parameter="tokens", hint=hint)
         batch = -(-self.tokens // one.tokens)
         return flops(self.architecture, **sizes, batch=batch, mode="train", attention=self.count)
+
+    @property
+    def own_adapters(self) -> Adapters | None:
+        """Low-rank adapters, if only these are trained."""
+        rank = self.adapters.get("lora_rank")
+        return Adapters(rank, tuple(self.adapters["lora_targets"] or LORA_TARGETS)) if rank else None
 
     @property
     def step_tokens(self) -> int:
@@ -136,8 +153,8 @@ class Run:
 
     @cached_property
     def step(self) -> TrainingTime | None:
-        """Time of a step by its operations. None if the user states the utilisation, or kernels were not measured."""
-        if self.machine is None or self.machine.mfu_source == AS_GIVEN:
+        """Time of a step by its operations, or None without GPUs or of a model with several stacks."""
+        if self.machine is None:
             return None
         if self.mesh is None:
             return training_time(self)
@@ -145,20 +162,16 @@ class Run:
 
     @property
     def working(self) -> Machine | None:
-        """GPUs with the utilisation of the answer that was the better one where its source was left out."""
+        """GPUs with the utilisation of the answer: as given, that of the step, or that of other runs."""
         machine = self.machine
         if machine is None or machine.mfu_source == AS_GIVEN:
             return machine
-        if self.step is None:
-            if machine.mfu_source != UNKNOWN:
-                return machine
+        if self.step:
+            return changed(machine, mfu=self.step.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
+        if machine.mfu_source == UNKNOWN:
             text = f"no published utilisation for {machine.accelerator.title} in {machine.number_format}"
             raise InputError(text, parameter="mfu", hint="set the expected model FLOPs utilisation, such as {mfu=40%}")
-        errors = judged(self.architecture, machine)
-        is_better = errors["operations"] < errors["published"] and not is_of_mixtures(machine, table("utilisation"))
-        if not (is_better or machine.mfu_source == UNKNOWN):
-            return machine
-        return changed(machine, mfu=self.step.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
+        return machine
 
     def answer(self) -> Training:
         """Return the compute, time, cost, energy and checkpoint sizes of the run."""
@@ -212,8 +225,8 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     return Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
-        {"lora_rank": own["lora_rank"], "lora_targets": targets}, step_settings, own["price"],
-        (own["watts"], own["pue"], own["carbon"]), own["fit"],
+        {"lora_rank": own["lora_rank"], "lora_targets": targets}, step_settings=step_settings, price=own["price"],
+        energy=(own["watts"], own["pue"], own["carbon"]), given_fit=own["fit"],
     )  # fmt: skip
 
 

@@ -1,20 +1,19 @@
-"""Time of a training step, from the operations of a micro-batch to the schedule of the pipeline.
+"""Time of a training step on a layout.
 
-operations of a stage   forward, backward and, with recomputation, forward again: ``training_kernels.py``
+operations of a stage   forward, backward and, with recomputation, forward again: ``kernels.py``
 collectives of a stage  those of ``calc/communication.py``, with the measured rates of serving
-micro-batch             the sum of both. The slowest stage sets the pace
-pipeline                m · slowest + (all stages - slowest) / virtual stages, for m micro-batches
-replicas                gradients and weights are exchanged during the computation. What takes longer adds up
-optimizer               the bytes of weights, gradients and states over the memory bandwidth
+time of the step        what runs at once, and the schedule of the pipeline: ``schedule.py``
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from math import log2
 from typing import Any
 
-from ..calc.collectives import ALL_TO_ALL, FORWARD, Collective
-from ..calc.communication import communication
+from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, Collective
+from ..calc.communication import GRADIENTS, WEIGHTS, communication
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
@@ -32,11 +31,27 @@ from ..kernels.layer_operations import operations
 from ..kernels.operations import Attention, Gemm, Operation
 from ..kernels.transfers import collective_seconds, message_bytes
 from .kernels import Passes, TrainingKernels
+from .programs import Program
+from .schedule import (
+    BACKWARD_PASS,
+    BUBBLE,
+    COMMUNICATION,
+    FORWARD_PASS,
+    OPTIMIZER,
+    RECOMPUTATION,
+    REPLICAS,
+    REST,
+    Shape,
+    StageWork,
+    TrainingCoefficients,
+    Work,
+    schedule,
+    slot_of,
+)
 
-FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION = "forward", "backward", "recomputation"
-COMMUNICATION, REPLICAS, BUBBLE, OPTIMIZER = "communication", "replicas", "pipeline bubble", "optimizer"
 NO_RECOMPUTATION, SELECTIVE, FULL = "none", "selective", "full"
-RESIDUAL_BYTES = 3 * ACTIVATION_BYTES  # of a residual addition: two reads and a write
+TP, EP, ETP, CP = GROUPS = "tp", "ep", "etp", "cp"  # of the collectives of a pass
+NEGLIGIBLE = 1e-12  # share of a step that is a rounding error
 DP, PP = "dp", "pp"
 CONVENTIONS = Conventions("prefill", "causal", None, "all")
 
@@ -49,11 +64,13 @@ class TrainingLayout:
         mesh: number of ranks, ZeRO stage and micro-batches of each data-parallel rank.
         micro_batch: sequences of a micro-batch.
         recompute: ``none``, ``selective`` or ``full``.
+        zero_group: data-parallel ranks that share the weights with ZeRO-3, or None for all.
     """
 
     mesh: Mesh
     micro_batch: int
     recompute: str
+    zero_group: int | None = None
 
     @property
     def sequences(self) -> int:
@@ -82,7 +99,7 @@ _KnownPasses = dict[tuple[object, ...], tuple[Passes, Operation, Operation]]
 
 
 class _Stage:
-    """Times of one micro-batch on a pipeline stage, and of a step outside the micro-batches. Stages share ``known``."""
+    """Work of one micro-batch on a pipeline stage, and of a step outside the micro-batches. Stages share ``known``."""
 
     def __init__(
         self,
@@ -95,30 +112,32 @@ class _Stage:
         self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
-        self.parts = dict.fromkeys((FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION), 0.0)
 
-    def compute(self) -> None:
-        """Add the times of all operations of a micro-batch."""
+    def computed(self) -> tuple[Work, Work, Work]:
+        """Return the work of all operations of a micro-batch in each pass."""
         found = (operations(self.part, self.mesh, CONVENTIONS, training) for training in (False, True))
-        logits = 0
+        forward, backward, again, logits = Work(), Work(), Work(), 0
         for operation, both in zip(*found, strict=True):
             in_block = operation.place.entry.run is not None
             key = (in_block, *map(id, operation.sizes), *map(id, both.sizes))
             if key not in self.known:  # keeps the operations, so that their ids stay unique
                 self.known[key] = self.model.passes(operation, both, self.values), operation, both
             passes = self.known[key][0]
-            self.parts[FORWARD_PASS] += passes.forward * operation.count
-            self.parts[BACKWARD_PASS] += passes.backward * operation.count
+            forward, backward = (
+                one.plus(own, operation.count) for one, own in zip((forward, backward), passes, strict=True)
+            )
             if self._is_repeated(operation):
-                self.parts[RECOMPUTATION] += passes.forward * operation.count
+                again = again.plus(passes[0], operation.count)
             if isinstance(operation, Gemm) and not in_block:
                 logits = max(logits, operation.columns)
-        self.parts[BACKWARD_PASS] += self.model.loss(self.tokens * logits)
+        others = [self.model.loss(self.tokens * logits)]
         for stack in self.part.stacks:
-            added = sum(run.count * len(run.block.sublayers) for run in stack.runs)
-            elements = added * self.tokens * stack.d_model / (self.mesh.tp if self.mesh.sp else 1)
-            for name in (FORWARD_PASS, BACKWARD_PASS):
-                self.parts[name] += self.model.moving(elements * RESIDUAL_BYTES)
+            sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
+            elements = sums * self.tokens * stack.d_model / (self.mesh.tp if self.mesh.sp else 1)
+            others.append(self.model.summed(elements, sums))
+        for own in others:
+            forward, backward = forward.plus(own[0]), backward.plus(own[1])
+        return forward, backward, again
 
     def _is_repeated(self, operation: Operation) -> bool:
         """Return whether the backward pass computes an operation of the forward pass again."""
@@ -128,33 +147,54 @@ class _Stage:
             self.layout.recompute == SELECTIVE and isinstance(operation, Attention)
         )
 
-    def exchange(self, collectives: tuple[Collective, ...], values: Mapping[str, Number]) -> float:
-        """Add the times of the collectives of a micro-batch, and return those of replicas in a step."""
-        replicas = 0.0
+    def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> dict[tuple[str, str], float]:
+        """Return the seconds of the collectives of a micro-batch by phase and group, and those of replicas in a step."""
+        found: dict[tuple[str, str], float] = {}
         for each in collectives:
             moved = message_bytes(self.model, each, each.elements, values)
             if each.group == DP:
-                replicas += each.times * replica_seconds(self.model, each, moved)
-                continue
-            repeats = 2 if self.layout.recompute == FULL and each.phase == FORWARD and each.group != PP else 1
-            if each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
-                seconds = training_exchange_seconds(self.model, each, values)
+                seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
+                seconds *= self.trained_share if each.tensor == GRADIENTS else 1
+            elif each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
+                seconds = float(training_exchange_seconds(self.model, each, values))
             else:
-                seconds = collective_seconds(self.model, each, moved)
-            self.parts[COMMUNICATION] += repeats * (each.times * float(seconds)) / self.mesh.batches
-        return replicas
+                seconds = float(collective_seconds(self.model, each, moved))
+            key = (each.phase, each.group) if each.group in GROUPS else ("", each.group)
+            times = each.times if each.group == DP else each.times / self.mesh.batches
+            found[key] = found.get(key, 0.0) + times * seconds
+        return found
 
-    @property
-    def seconds(self) -> float:
-        """Time of a micro-batch."""
-        return sum(self.parts.values())
+    @cached_property
+    def trained_share(self) -> float:
+        """Share of the parameters that are trained."""
+        adapters = self.model.execution.adapters
+        if adapters is None:
+            return 1.0
+        whole = sum(row.size * row.copies for row in rows(self.part.stacks))
+        return sum(adapters.elements(row) * row.copies for row in rows(self.part.stacks)) / max(whole, 1)
+
+    def work(self, collectives: Sequence[Collective], values: Mapping[str, Number], state_bytes: float) -> StageWork:
+        """Return the work of the stage, with ``state_bytes`` of optimizer states and master copy per parameter."""
+        forward, backward, again = self.computed()
+        exchanged = self.exchanged(collectives, values)
+
+        def of(phase: str) -> Work:
+            tp = exchanged.get((phase, TP), 0.0) + exchanged.get((phase, ETP), 0.0)
+            return Work(tp=tp, ep=exchanged.get((phase, EP), 0.0), cp=exchanged.get((phase, CP), 0.0))
+
+        again = again.plus(of(FORWARD)) if self.layout.recompute == FULL else again
+        sends, replicas = exchanged.get(("", PP), 0.0), exchanged.get(("", DP), 0.0)
+        return StageWork(
+            forward.plus(of(FORWARD)), backward.plus(of(BACKWARD)), again, sends, replicas, self.optimizer(state_bytes)
+        )
 
     def optimizer(self, state_bytes: float) -> float:
         """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter.
 
         It reads the gradients twice, once for their norm, and writes the weights.
         """
-        return self.model.moving(sum(self._trained()) * (2 * state_bytes + 3 * ACTIVATION_BYTES))
+        moved = sum(self._trained()) * (2 * state_bytes + 3 * ACTIVATION_BYTES)
+        return self.model.moving(moved * self.trained_share)
 
     def _trained(self) -> Iterator[float]:
         """Yield the numbers of parameters that a rank updates."""
@@ -165,12 +205,13 @@ class _Stage:
                 yield own / (replicas if self.mesh.zero >= SHARDS_OPTIMIZER else 1)
 
 
-def replica_seconds(model: TrainingKernels, each: Collective, moved: Number) -> float:
+def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None) -> float:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.
     """
-    node, ranks = model.accelerator.node, each.ranks
+    node = model.accelerator.node
+    ranks = min(zero_group or each.ranks, each.ranks) if each.tensor == WEIGHTS else each.ranks
     apart = max(model.mesh.ranks // model.mesh.pp // ranks, 1)  # ranks between two members of the group
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
@@ -182,41 +223,62 @@ def replica_seconds(model: TrainingKernels, each: Collective, moved: Number) -> 
     return float(seconds * (1 - 1 / ranks) / (1 - 1 / measured))
 
 
-def training_step(
+def stage_works(
     architecture: Architecture, model: TrainingKernels, layout: TrainingLayout, seq: int, state_bytes: float
-) -> TrainingStep:
-    """Return the time of a training step.
+) -> list[StageWork]:
+    """Return the work of the distinct pipeline stages.
 
     Args:
         architecture: the model.
-        model: times of the kernels on the mesh of the layout.
+        model: work of the kernels on the mesh of the layout.
         layout: how the step is divided over the GPUs.
         seq: tokens per sequence.
         state_bytes: bytes of optimizer states and master copy per parameter.
     """
-    mesh, n_batches = layout.mesh, layout.mesh.batches
+    mesh = layout.mesh
     workload = Workload(batch=layout.micro_batch, seq=seq, mode="train", extend=True)
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
     exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
-    stages, replicas, passes, known = [], [], _KnownPasses(), dict[object, dict[str, float]]()
+    passes, found = _KnownPasses(), dict[object, StageWork]()
     for training in (False, True):
         operations(architecture, mesh, CONVENTIONS, training)  # remembered with the layers, which the stages share
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
+        key = layers_of(part), sum(each.group == PP for each in collectives)
+        if same := found.get(key):
+            found[key] = same._replace(count=same.count + 1)
+            continue
         vars(part).update(by_layer(architecture))
-        stage, layers = _Stage(part, model, layout, values, passes), layers_of(part)
-        if (same := known.get(layers)) is None:
-            stage.compute()
-            same = known[layers] = dict(stage.parts)
-        stage.parts = dict(same)
-        replicas.append(stage.exchange(collectives, values))
-        stages.append(stage)
-    slowest = max(stages, key=lambda stage: stage.seconds)
-    bubble = (sum(stage.seconds for stage in stages) - slowest.seconds) / mesh.virtual_stages
-    computed = slowest.seconds - slowest.parts[COMMUNICATION]
-    during = computed * (n_batches if mesh.zero >= SHARDS_GRADIENTS else 1)  # else in the first and last micro-batch
-    parts = {name: n_batches * seconds for name, seconds in slowest.parts.items()}
-    parts |= {BUBBLE: bubble, REPLICAS: max(max(replicas) - during, 0.0)}
-    parts[OPTIMIZER] = max(stage.optimizer(state_bytes) for stage in stages)
-    parts = {name: seconds for name, seconds in parts.items() if seconds}
-    return TrainingStep(layout, sum(parts.values()), parts, min(max(replicas), during))
+        found[key] = _Stage(part, model, layout, values, passes).work(collectives, values, state_bytes)
+    return [*found.values()]
+
+
+def shape_of(layout: TrainingLayout, node: int) -> Shape:
+    """Return the numbers of a layout on which the schedule depends."""
+    mesh = layout.mesh
+    doublings = log2(max(mesh.ranks / node, 1))
+    return Shape(mesh.batches, mesh.virtual_stages, int(mesh.zero >= SHARDS_GRADIENTS), doublings)
+
+
+def training_step(
+    architecture: Architecture, model: TrainingKernels, layout: TrainingLayout, seq: int, state_bytes: float,
+    coefficients: TrainingCoefficients, program: Program,
+) -> TrainingStep:  # fmt: skip
+    """Return the time of a training step, with the arguments of ``stage_works``.
+
+    Args:
+        coefficients: coefficients that are fitted to published steps.
+        program: which collectives it runs at the same time as kernels.
+    """
+    stages = stage_works(architecture, model, layout, seq, state_bytes)
+    shape = shape_of(layout, model.accelerator.node)
+    found = schedule(stages, shape, coefficients, program.overlaps)
+    slots = [slot_of(stage, coefficients, program.overlaps) for stage in stages]
+    slowest = max(slots, key=lambda slot: slot.total)
+    passes = slowest.forward, slowest.backward, slowest.again, slowest.total - slowest.computed
+    names = FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION
+    parts = {name: shape.n_batches * seconds for name, seconds in zip(names, passes, strict=True)}
+    parts |= {BUBBLE: found.bubble, REPLICAS: found.shown, OPTIMIZER: found.optimizer, REST: found.rest}
+    factor, smallest = program.factor, found.seconds * NEGLIGIBLE
+    parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
+    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..core.interval import Interval
@@ -24,7 +25,6 @@ class TrainingTime:
         flops: model FLOPs of the step on all GPUs.
         peak: FLOP/s of one GPU in the number format of the matrix products.
         origin: ``given``, ``fastest`` (of the usual layouts that fit) or ``without room`` (no usual layout fits).
-        error: median absolute error in percent on published steps of sources that were left out of the fit.
     """
 
     step: TrainingStep
@@ -34,14 +34,37 @@ class TrainingTime:
     flops: float
     peak: float
     origin: str
-    error: float
+
+    @property
+    def seconds(self) -> float:
+        """Time of the step."""
+        return self.step.seconds
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval of 80 %."""
+        return float(self.interval.low)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval of 80 %."""
+        return float(self.interval.high)
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        """Seconds of the slowest rank by part."""
+        return self.step.parts
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilisation."""
+        return self.utilisation.mid
 
     @property
     def utilisation(self) -> Span:
-        """Model FLOPs utilisation."""
+        """Model FLOPs utilisation, with the ends of the interval."""
         of_second = self.flops / self.gpus / self.peak
-        low, high = float(self.interval.low), float(self.interval.high)
-        return Span(of_second / high, of_second / self.step.seconds, of_second / low)
+        return Span(of_second / self.high, of_second / self.seconds, of_second / self.low)
 
     @property
     def tokens_per_second(self) -> float:
@@ -55,8 +78,8 @@ class TrainingTime:
         return {
             "seconds": self.step.seconds, "low": self.interval.low, "high": self.interval.high,
             "parts": dict(self.step.parts), "hidden": self.step.hidden, "tokens": self.tokens, "gpus": self.gpus,
-            "tokens_per_second": self.tokens_per_second, "mfu": self.utilisation._asdict(),
+            "tokens_per_second": self.tokens_per_second, "tokens_per_s_gpu": self.tokens_per_second, "mfu": self.utilisation._asdict(),
             "mesh": {name: getattr(mesh, name) for name in sizes}, "micro_batches": mesh.batches,
             "micro_batch": layout.micro_batch, "recompute": layout.recompute, "layout": self.origin,
-            "error": self.error, "reasons": list(self.interval.reasons),
+            "reasons": list(self.interval.reasons),
         }  # fmt: skip
