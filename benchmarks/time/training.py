@@ -1,138 +1,213 @@
-"""Fit the coefficients of training steps to published throughput, and judge them on sources that were left out.
+"""Fit the coefficients of training steps to published steps, and judge them on steps that were left out.
 
-    python -m benchmarks.time.training [--write]
+    python -m benchmarks.time.training FILE [--predictions OUT] [--write]
 
-The rows are those of ``docs/data/training_steps_*.csv``. Times are linear in both coefficients, except where
-collectives take longer than the computation that hides them. The fit minimises the mean absolute logarithmic error,
-in which all sources, and the generations of accelerators of each, have the same weight. Prints the errors of each
-source with the coefficients of the others, beside those of the published utilisation. ``--write`` replaces
-``llmcalc/data/training_time.yaml``.
+Each line of FILE (JSON lines, optionally compressed) is a published step: ``table`` of its source, ``model`` with
+``overrides`` or a ``config``, ``arguments`` of ``llmcalc.step_time``, and ``measured`` with ``seconds``. Coefficients start
+from what they are by physics, with a logarithmic deviation each, and all programs have the same. Each program has one
+factor. Prints for each table the errors with its model left out of the fit (half of its numbers of GPUs, if it has one
+model), beside those of an unseen program, whose rows are all left out. ``--predictions`` writes the former as JSON lines.
+``--write`` replaces ``llmcalc/data/training_time.yaml``. Needs SciPy.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import re
-import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import exp, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scipy.optimize import least_squares
 
 import llmcalc
-from llmcalc.estimate.amounts import SECONDS_AN_HOUR
-from llmcalc.training.kernels import TrainingCoefficients
+from llmcalc.inputs.gpus import read_gpus
+from llmcalc.kernels.efficiencies import efficiencies
+from llmcalc.kernels.interval import QUANTILE
+from llmcalc.training.layouts import kernels_on
+from llmcalc.training.programs import programs
+from llmcalc.training.schedule import Overlaps, Shape, StageWork, TrainingCoefficients, Work, schedule
+from llmcalc.training.step import shape_of, stage_works
+from llmcalc.training.timed_step import read_step
 
 from .intervals import inside_share, two_variances
 
-ROOT = Path(__file__).parent.parent.parent
-FILE = ROOT / "llmcalc" / "data" / "training_time.yaml"
-sys.path.insert(0, str(ROOT / "docs"))
-
-from training_steps import SOURCES, estimated, model, read  # noqa: E402
-
-SUSTAINED, OPERATION_US = np.arange(1.0, 2.0, 0.01), np.arange(0.0, 100.0, 1.0)
-GENERATION = re.compile(r"[a-z]+\d")  # such as h1 and h2, a1, b2 and gb2
-EXAMPLES = ((1.0, 0.0), (2.0, 0.0), (1.0, 50.0))
+FILE = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "training_time.yaml"
+# by physics, with the logarithmic deviation: kernels of a long run have a lower clock than in a brief measurement; fp8 at
+# large shapes; launches of PyTorch; collectives beside computation
+PRIORS = {
+    "products": (1.08, 0.12), "low_bits": (1.0, 0.2), "experts": (1.2, 0.3), "attention": (1.1, 0.25),
+    "memory": (1.25, 0.25), "kernel_us": (8.0, 0.4), "call_us": (40.0, 0.5), "links": (1.1, 0.3), "network": (1.3, 0.4),
+    "optimizer": (1.3, 0.4), "step_ms": (20.0, 1.0), "waiting": (0.015, 0.7),
+}  # fmt: skip
+NAMES = tuple(PRIORS)
+CENTRE = np.log([mean for mean, _ in PRIORS.values()])
+SPREAD = np.array([deviation for _, deviation in PRIORS.values()])
+FACTOR, GROUP, HOST = 0.12, 0.1, 0.5  # logarithmic deviations of programs, of their GPUs and formats, and of launches
+NOISE = 0.08  # of a measured step
+MOST_WEIGHT = 30  # rows of a deployment that count in full
 
 
 class Steps:
-    """Published steps, and their estimated times as a linear function of the coefficients."""
+    """Published steps, and the work of their stages as arrays."""
 
-    def __init__(self) -> None:
-        self.rows = [(source, row) for source in SOURCES for row in read(source)]
-        self.source = np.array([source for source, _ in self.rows])
-        self.group = np.array([f"{source} {GENERATION.match(row['gpu'])[0]}" for source, row in self.rows])
-        found = [[estimated(row, TrainingCoefficients(*each)) for each in EXAMPLES] for _, row in self.rows]
-        times = np.array([[each.step.seconds for each in own] for own in found])
-        self.base = times[:, 0]
-        self.slopes = times[:, 1] - times[:, 0], (times[:, 2] - times[:, 0]) / EXAMPLES[2][1]
-        tokens = np.array([own[0].tokens / own[0].gpus for own in found])
-        self.measured = tokens / np.array([float(row["tokens_per_s"]) for _, row in self.rows])
+    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self.records = records
+        self.measured = np.array([each["measured"]["seconds"] for each in records])
+        self.table = np.array([each["table"] for each in records])
+        self.program = np.array([each["arguments"]["stack"] for each in records])
+        self.deployment = np.array([each["deployment"] for each in records])
+        self.model = np.array([json.dumps(model_key(each), sort_keys=True) for each in records])
+        self.gpus = np.array([int(each["arguments"]["gpu"].partition(":")[2] or 1) for each in records])
+        models: dict[str, Any] = {}
+        works, shapes = [], []
+        for each, name in zip(records, self.model, strict=True):
+            if name not in models:
+                models[name] = llmcalc.load(each.get("config") or each["model"], overrides=each.get("overrides") or [])
+            chosen = None
+            for run, layout in read_step({"model": models[name], **each["arguments"]}):
+                kernels = kernels_on(run, layout.mesh)
+                found = stage_works(run.architecture, kernels, layout, run.seq, run.state_bytes)
+                shape = shape_of(layout, kernels.accelerator.node)
+                seconds = schedule(found, shape, TrainingCoefficients(), run.program.overlaps).seconds
+                if chosen is None or seconds < chosen[0]:
+                    chosen = seconds, found, shape
+            works.append(chosen[1])
+            shapes.append(chosen[2])
+        self.stages = arrays(works)
+        self.shape = Shape(*(np.array(column, float) for column in zip(*shapes, strict=True)))
+        overlaps = [programs().get(name, programs()[""]).overlaps for name in self.program]
+        self.overlaps = Overlaps(*(np.array(column, bool) for column in zip(*overlaps, strict=True)))
+        counts = Counter(self.deployment)
+        self.weight = np.array([min(1.0, MOST_WEIGHT / counts[name]) for name in self.deployment])
+        self.names = sorted(set(self.program))
+        self.place = np.array([self.names.index(name) for name in self.program])
+        known = efficiencies()
+        arguments = [each["arguments"] for each in records]
+        families = [known.family_of(read_gpus(own["gpu"]).accelerator.name) for own in arguments]
+        groups = [(own["stack"], family, own["precision"]) for own, family in zip(arguments, families, strict=True)]
+        self.groups = sorted(set(groups))
+        self.group = np.array([self.groups.index(each) for each in groups])
 
-    def seconds(self, coefficients: tuple[float, float]) -> np.ndarray:
-        return self.base + (coefficients[0] - 1) * self.slopes[0] + coefficients[1] * self.slopes[1]
+    def seconds(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Return the times of chosen steps, for logarithms of the coefficients and of the factors of programs."""
+        own = TrainingCoefficients(**dict(zip(NAMES, np.exp(values[: len(NAMES)]), strict=True)))
+        stages = [taken(stage, chosen) for stage in self.stages]
+        factors, hosts, groups = np.split(np.exp(values[len(NAMES) :]), [len(self.names), 2 * len(self.names)])
+        overlaps = taken(self.overlaps, chosen)._replace(host=hosts[self.place[chosen]])
+        seconds = schedule(stages, taken(self.shape, chosen), own, overlaps).seconds
+        return seconds * factors[self.place[chosen]] * groups[self.group[chosen]]
 
-    def fit(self, chosen: np.ndarray) -> tuple[float, float]:
-        """Return the coefficients with the smallest error of the chosen rows."""
-        names, sizes = np.unique(self.group[chosen], return_counts=True)
-        weights = 1 / np.array([dict(zip(names, sizes, strict=True))[name] for name in self.group[chosen]])
+    def fit(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the values that describe the chosen steps best."""
+        places, target = np.flatnonzero(chosen), np.log(self.measured[chosen])
+        weight = np.sqrt(self.weight[chosen]) / NOISE
+        start = np.concatenate([CENTRE, np.zeros(2 * len(self.names) + len(self.groups))])
+        of_programs = np.repeat([FACTOR, HOST], len(self.names))
+        spread = np.concatenate([SPREAD, of_programs, np.full(len(self.groups), GROUP)])
 
-        def loss(own: tuple[float, float]) -> float:
-            return float((weights * np.abs(np.log(self.seconds(own) / self.measured)[chosen])).sum())
+        def residuals(values: np.ndarray) -> np.ndarray:
+            off = (np.log(self.seconds(values, places)) - target) * weight
+            return np.concatenate([np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1)), (values - start) / spread])
 
-        return min(((float(s), float(us)) for s in SUSTAINED for us in OPERATION_US), key=loss)
-
-
-def kind_of(row: Mapping[str, str]) -> str:
-    """Return the class in which a row is judged."""
-    return "mixtures" if int(row["ep"]) > 1 else "16-bit" if row["precision"] == "bf16" else "8-bit"
-
-
-def by_published(row: Mapping[str, str]) -> float | None:
-    """Return the seconds of a step by the published utilisation of other runs, or None if there is none."""
-    precision = {"mxfp8": "fp8"}.get(row["precision"], row["precision"])
-    try:
-        machine = llmcalc.machine(f"{row['gpu']}:{row['gpus']}", precision=precision)
-    except llmcalc.InputError:
-        return None
-    run = llmcalc.flops(model(row["model"]), seq=int(row["seq"]), batch=int(row["batch"]), mode="train",
-                        attention="dense" if machine.mfu_count == "dense" else "causal", extend=True)  # fmt: skip
-    return machine.hours(run.matmul).mid * SECONDS_AN_HOUR / machine.count
+        return least_squares(residuals, start, max_nfev=30).x
 
 
-def error(found: np.ndarray) -> float:
-    """Return the median absolute error of the throughput in percent."""
-    return 100 * float(np.median(np.abs(found)))
+def model_key(record: Mapping[str, Any]) -> Any:
+    return record.get("config") or [record["model"], record.get("overrides")]
+
+
+def taken(numbers: Any, chosen: np.ndarray) -> Any:
+    """Return the chosen elements of arrays in a named tuple."""
+    return type(numbers)(*(taken(each, chosen) if isinstance(each, tuple) else each[chosen] for each in numbers))
+
+
+def arrays(works: Sequence[Sequence[StageWork]]) -> list[StageWork]:
+    """Return the stages of all steps as arrays. Steps with fewer distinct stages have empty ones."""
+    empty = StageWork(Work(), Work(), Work(), 0.0, 0.0, 0.0, 0)
+
+    def joined(stages: Sequence[StageWork]) -> StageWork:
+        return StageWork(*(
+            Work(*(np.array(column, float) for column in zip(*own, strict=True)))
+            if isinstance(own[0], Work) else np.array(own, float)
+            for own in zip(*stages, strict=True)
+        ))  # fmt: skip
+
+    most = max(map(len, works))
+    return [joined([own[at] if at < len(own) else empty for own in works]) for at in range(most)]
+
+
+def folds(steps: Steps) -> Iterable[np.ndarray]:
+    """Yield the steps that are left out together: those of a model in a table, or of half of its numbers of GPUs."""
+    for name in sorted(set(steps.table)):
+        own = steps.table == name
+        models = sorted(set(steps.model[own]))
+        if len(models) > 1:
+            yield from (own & (steps.model == model) for model in models)
+            continue
+        counts = sorted(set(steps.gpus[own]))
+        if len(counts) > 1:
+            yield from (own & np.isin(steps.gpus, counts[start::2]) for start in (0, 1))
+        else:
+            rows = np.flatnonzero(own)
+            yield from (np.isin(np.arange(len(own)), rows[start::2]) for start in (0, 1))
+
+
+def summary(found: np.ndarray, measured: np.ndarray) -> str:
+    off = found / measured - 1
+    return f"{100 * np.mean(np.abs(off)):5.1f} {100 * np.median(np.abs(off)):5.1f} ({100 * np.mean(off):+5.1f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--predictions", type=Path, help="write predictions of steps that were left out")
     parser.add_argument("--write", action="store_true", help="replace the data file")
-    written = parser.parse_args().write
-    steps = Steps()
-    found, left_out = np.zeros(len(steps.rows)), dict[str, tuple[float, float]]()
-    for source in SOURCES:
-        own = steps.source == source
-        left_out[source] = steps.fit(~own)
-        found[own] = steps.seconds(left_out[source])[own]
-    kinds = np.array([kind_of(row) for _, row in steps.rows])
-    published = np.array([by_published(row) or np.nan for _, row in steps.rows])
-    known = ~np.isnan(published) & ~((steps.source == "megatron_bridge") & (kinds == "8-bit"))  # source of the figures
-    ours, theirs = steps.measured / found - 1, steps.measured / published - 1
-    for source in SOURCES:
-        for kind in ("16-bit", "8-bit", "mixtures"):
-            own = (steps.source == source) & (kinds == kind)
-            if own.any():
-                other = f"{error(theirs[own & known]):6.1f} %" if (own & known).any() else "  none"
-                bias = 100 * np.median(ours[own])
-                print(
-                    f"{source:16} {kind:9}{own.sum():4} rows {error(ours[own]):5.1f} % ({bias:+.1f})  published {other}"
-                )
-    judged = {
-        kind: (error(ours[kinds == kind]), error(theirs[(kinds == kind) & known])) for kind in dict.fromkeys(kinds)
-    }
-    between, inside = two_variances(found, steps.measured, steps.group, inside_share)
-    width = np.exp(1.2816 * np.hypot(between, inside))
-    covered = np.mean(np.abs(np.log(found / steps.measured)) <= np.log(width))
-    print(
-        f"between {between:.3f}, inside {inside:.3f}: {covered:.0%} of the intervals of ×{width:.2f} contain the time"
-    )
-    sustained, operation_us = steps.fit(np.ones(len(steps.rows), bool))
-    values = {"sustained": f"{sustained:.2f}", "operation_us": f"{operation_us:.0f}", "between": f"{between:.3f}",
-              "inside": f"{inside:.3f}"}  # fmt: skip
-    values |= {
-        f"  {kind}": f"{{operations: {one:.1f}, published: {other:.1f}}}" for kind, (one, other) in judged.items()
-    }
-    values |= {
-        f"  {source}": f"{{sustained: {own[0]:.2f}, operation_us: {own[1]:.0f}}}" for source, own in left_out.items()
-    }
-    text = FILE.read_text("utf-8")
-    for name, value in values.items():
-        print(f"{name}: {value}")
-        text = re.sub(rf"^{name}: .*$", f"{name}: {value}", text, flags=re.MULTILINE)
-    if written:
-        FILE.write_text(text, "utf-8")
+    parser.add_argument("--rows")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    opened = gzip.open if options.file.suffix == ".gz" else open
+    with opened(options.file, "rt", encoding="utf-8") as lines:
+        steps = Steps([json.loads(line) for line in lines])
+    everything = np.ones(len(steps.measured), bool)
+    whole = steps.fit(everything)
+    if options.rows:
+        found = steps.seconds(whole, np.arange(len(everything)))
+        for each, own in zip(steps.records, found, strict=True):
+            if each["table"].startswith(options.rows):
+                print(f"{own / each['measured']['seconds']:.2f}", each.get("model", ""), each.get("overrides", ""),
+                      {k: v for k, v in each["arguments"].items() if v not in (1, None, False)})
+    seen, unseen, sample = (np.zeros(len(everything)) for _ in range(3))
+    sample[:] = steps.seconds(whole, np.arange(len(everything)))
+    for left in () if options.quick else folds(steps):
+        seen[left] = steps.seconds(steps.fit(~left), np.flatnonzero(left))
+    for name in () if options.quick else steps.names:
+        left = steps.program == name
+        unseen[left] = steps.seconds(steps.fit(~left), np.flatnonzero(left))
+    print(f"{'mean, median, bias in %':32} rows   in sample            model left out       program left out")
+    for name in dict.fromkeys(steps.table):
+        own = steps.table == name
+        texts = [summary(found[own], steps.measured[own]) for found in (sample, seen, unseen)]
+        print(f"{name:32} {own.sum():4}   {'   '.join(texts)}")
+    spreads = {}
+    for name, found in (("known", seen), ("unknown", unseen)):
+        spreads[name] = two_variances(found, steps.measured, steps.deployment, inside_share)
+        width = QUANTILE * np.hypot(*spreads[name])
+        covered = np.abs(np.log(found / steps.measured)) <= width
+        shares = [f"{covered[steps.table == each].mean():.2f}" for each in dict.fromkeys(steps.table)]
+        print(f"{name}: between, inside {spreads[name]}, x/÷{exp(width):.2f}, covers {covered.mean():.2f}: {shares}")
+    for name, value in zip(NAMES, np.exp(whole[: len(NAMES)]), strict=True):
+        print(f"{name}: {value:.3g}")
+    factors, hosts, groups = np.split(np.exp(whole[len(NAMES) :]), [len(steps.names), 2 * len(steps.names)])
+    for name, value, host in zip(steps.names, factors, hosts, strict=True):
+        print(f"  {name}: {value:.3f} host {host:.2f} {np.sum(steps.program == name)}")
+    for name, value in zip(steps.groups, groups, strict=True):
+        print(f"  {name}: {value:.3f}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class Work(NamedTuple):
         attention: attention and recurrences.
         memory: kernels that read and write memory.
         kernels: number of kernels.
-        tp, ep, cp: collectives of tensor, expert and context parallelism.
+        calls: number of collectives.
+        tp, ep, cp: seconds of collectives of tensor, expert and context parallelism.
     """
 
     products: Number = 0.0
@@ -46,6 +47,7 @@ class Work(NamedTuple):
     attention: Number = 0.0
     memory: Number = 0.0
     kernels: Number = 0.0
+    calls: Number = 0.0
     tp: Number = 0.0
     ep: Number = 0.0
     cp: Number = 0.0
@@ -81,7 +83,7 @@ class TrainingCoefficients:
 
     Attributes:
         products, low_bits, experts, attention, memory: times relative to those of kernels that are measured alone.
-        kernel_us: microseconds in which the host launches a kernel.
+        kernel_us, call_us: microseconds in which the host launches a kernel, and a collective.
         links: time of collectives inside a step, relative to that measured alone.
         network: the same for streams, gradients and weights.
         optimizer: time of the optimizer relative to that of its bytes.
@@ -95,6 +97,7 @@ class TrainingCoefficients:
     attention: float = 1.0
     memory: float = 1.0
     kernel_us: float = 0.0
+    call_us: float = 0.0
     links: float = 1.0
     network: float = 1.0
     optimizer: float = 1.0
@@ -108,13 +111,17 @@ class TrainingCoefficients:
 
 
 class Overlaps(NamedTuple):
-    """Which collectives a program runs at the same time as kernels, as 0 or 1."""
+    """Which collectives a program runs at the same time as kernels, as 0 or 1.
+
+    ``host`` is the time of its launches relative to that of other programs.
+    """
 
     tp: Number = 0
     cp: Number = 0
     ep: Number = 0
     sends: Number = 0
     replicas: Number = 0
+    host: Number = 1.0
 
 
 class Shape(NamedTuple):
@@ -153,7 +160,8 @@ def pass_seconds(work: Work, c: TrainingCoefficients, overlaps: Overlaps) -> Num
     products = _joined(products, c.links * work.tp, overlaps.tp)
     experts = _joined(c.experts * work.experts, c.links * work.ep, overlaps.ep)
     attention = _joined(c.attention * work.attention, c.links * work.cp, overlaps.cp)
-    return at_once(products + experts + attention + c.memory * work.memory, c.kernel_us * MICRO * work.kernels)
+    launches = overlaps.host * MICRO * (c.kernel_us * work.kernels + c.call_us * work.calls)
+    return at_once(products + experts + attention + c.memory * work.memory, launches)
 
 
 class Slot(NamedTuple):
@@ -173,7 +181,7 @@ class Slot(NamedTuple):
 def slot_of(stage: StageWork, c: TrainingCoefficients, overlaps: Overlaps) -> Slot:
     """Return the time of a micro-batch on a stage."""
     passes = stage.forward, stage.backward, stage.again
-    alone = (pass_seconds(Work(*each[:-3]), c, overlaps) for each in passes)
+    alone = (pass_seconds(Work(*each[:6]), c, overlaps) for each in passes)
     whole = sum(pass_seconds(each, c, overlaps) for each in passes)
     return Slot(*alone, _joined(whole, c.network * stage.sends, overlaps.sends))
 

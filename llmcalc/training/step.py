@@ -162,6 +162,8 @@ class _Stage:
             key = (each.phase, each.group) if each.group in GROUPS else ("", each.group)
             times = each.times if each.group == DP else each.times / self.mesh.batches
             found[key] = found.get(key, 0.0) + times * seconds
+            if each.group in GROUPS:
+                found[each.phase, ""] = found.get((each.phase, ""), 0.0) + times
         return found
 
     @cached_property
@@ -180,7 +182,7 @@ class _Stage:
 
         def of(phase: str) -> Work:
             tp = exchanged.get((phase, TP), 0.0) + exchanged.get((phase, ETP), 0.0)
-            return Work(tp=tp, ep=exchanged.get((phase, EP), 0.0), cp=exchanged.get((phase, CP), 0.0))
+            return Work(calls=exchanged.get((phase, ""), 0.0), tp=tp, ep=exchanged.get((phase, EP), 0.0), cp=exchanged.get((phase, CP), 0.0))
 
         again = again.plus(of(FORWARD)) if self.layout.recompute == FULL else again
         sends, replicas = exchanged.get(("", PP), 0.0), exchanged.get(("", DP), 0.0)

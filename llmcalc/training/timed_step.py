@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..calc.sharding import MESH, Mesh
@@ -22,7 +21,7 @@ from .layouts import layout_on, training_time
 from .programs import program
 from .machine import precision_of
 from .run import Run
-from .step import NO_RECOMPUTATION
+from .step import NO_RECOMPUTATION, TrainingLayout
 from .training_time import TrainingTime
 
 MICRO_BATCHES = 2**6  # sequences of the largest micro-batch that is tried
@@ -31,7 +30,13 @@ SETTINGS = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPT
 
 
 def timed_step(given: Mapping[str, Any]) -> TrainingTime:
-    """Return the time of the step that arguments of ``step_time`` describe."""
+    """Return the time of the step that arguments of ``step_time`` describe, with the fastest of its micro-batches."""
+    found = [training_time(run, layout) for run, layout in read_step(given)]
+    return min((each for each in found if each), key=lambda each: each.seconds)
+
+
+def read_step(given: Mapping[str, Any]) -> Iterator[tuple[Run, TrainingLayout]]:
+    """Yield the run and the layouts that arguments of ``step_time`` describe, one for each possible micro-batch."""
     own = read_lengths({**{setting.name: setting.default for setting in SETTINGS}, **given})
     check_values(SETTINGS, own)
     architecture, gpus = read_model(own["model"]), read_gpus(own["gpu"])
@@ -62,12 +67,8 @@ def timed_step(given: Mapping[str, Any]) -> TrainingTime:
         sizes = [own["micro_batch"]]
     else:
         sizes = [size for size in divisors(batch // mesh.dp) if size <= MICRO_BATCHES]
-    found = []
     for size in sizes:
-        with suppress(InputError):
-            layout = layout_on(mesh, size, again, batch, run.zero_group)
-            found.append(training_time(run, layout))
-    return min((each for each in found if each), key=lambda each: each.step.seconds)
+        yield run, layout_on(mesh, size, again, batch, run.zero_group)
 
 
 def _mesh(own: Mapping[str, Any], count: int) -> Mesh:
