@@ -27,7 +27,6 @@ from scipy.optimize import least_squares
 
 import llmcalc
 from llmcalc.inputs.gpus import read_gpus
-from llmcalc.kernels.efficiencies import efficiencies
 from llmcalc.kernels.interval import QUANTILE
 from llmcalc.training.layouts import kernels_on
 from llmcalc.training.programs import programs
@@ -87,9 +86,8 @@ class Steps:
         self.weight = np.array([min(1.0, MOST_WEIGHT / counts[name]) for name in self.deployment])
         self.names = sorted(set(self.program))
         self.place = np.array([self.names.index(name) for name in self.program])
-        known = efficiencies()
         arguments = [each["arguments"] for each in records]
-        families = [known.family_of(read_gpus(own["gpu"]).accelerator.name) for own in arguments]
+        families = [read_gpus(own["gpu"]).accelerator.generation for own in arguments]
         groups = [(own["stack"], family, own["precision"]) for own, family in zip(arguments, families, strict=True)]
         self.groups = sorted(set(groups))
         self.group = np.array([self.groups.index(each) for each in groups])

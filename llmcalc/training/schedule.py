@@ -224,7 +224,8 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     bubble = (whole - pace) / shape.virtual_stages
     pipeline = shape.n_batches * pace + bubble
     computed = shape.n_batches * _largest(slot.computed for slot in slots)
-    during = shape.gathers * computed + (1 - shape.gathers) * _largest(slot.backward for slot in slots)
+    once = _largest(slot.forward + slot.backward for slot in slots)  # of the first and the last micro-batch
+    during = shape.gathers * computed + (1 - shape.gathers) * once
     exchanged = c.network * _largest(stage.replicas for stage in stages)
     shown = _joined(during, exchanged, overlaps.replicas) - during
     optimizer = c.optimizer * _largest(stage.optimizer for stage in stages)

@@ -12,7 +12,7 @@ from functools import cached_property
 from math import log2
 from typing import Any
 
-from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, Collective
+from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, Collective
 from ..calc.communication import GRADIENTS, WEIGHTS, communication
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
@@ -157,6 +157,8 @@ class _Stage:
                 seconds *= self.trained_share if each.tensor == GRADIENTS else 1
             elif each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
                 seconds = float(training_exchange_seconds(self.model, each, values))
+            elif each.kind != SEND and each.ranks > self.model.accelerator.node:
+                seconds = replica_seconds(self.model, each, moved)
             else:
                 seconds = float(collective_seconds(self.model, each, moved))
             key = (each.phase, each.group) if each.group in GROUPS else ("", each.group)
@@ -207,14 +209,16 @@ class _Stage:
                 yield own / (replicas if self.mesh.zero >= SHARDS_OPTIMIZER else 1)
 
 
-def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None) -> float:
+def replica_seconds(
+    model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None
+) -> float:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.
     """
     node = model.accelerator.node
     ranks = min(zero_group or each.ranks, each.ranks) if each.tensor == WEIGHTS else each.ranks
-    apart = max(model.mesh.ranks // model.mesh.pp // ranks, 1)  # ranks between two members of the group
+    apart = max(model.mesh.ranks // model.mesh.pp // ranks, 1) if each.group == DP else 1  # between two members
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
         return float(collective_seconds(model, each, moved, ranks * apart))
