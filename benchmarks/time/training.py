@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from scipy.optimize import least_squares
 
 import llmcalc
 from llmcalc.inputs.gpus import read_gpus
 from llmcalc.kernels.interval import QUANTILE
 from llmcalc.training.layouts import kernels_on
+from llmcalc.training.machine import precision_of
 from llmcalc.training.programs import programs
 from llmcalc.training.schedule import Overlaps, Shape, StageWork, TrainingCoefficients, Work, schedule
 from llmcalc.training.step import shape_of, stage_works
@@ -47,6 +49,10 @@ PRIORS = {
 NAMES = tuple(PRIORS)
 CENTRE = np.log([mean for mean, _ in PRIORS.values()])
 SPREAD = np.array([deviation for _, deviation in PRIORS.values()])
+SOURCES = {  # of docs/data/training_steps_*.csv, with their programs
+    "mpt": ["llm-foundry"], "korthikanti": ["megatron-lm-2022"], "simumax": ["megatron-core"],
+    "torchtitan": ["torchtitan"], "automodel": [], "megatron_bridge": ["nemo-bridge"],
+}  # fmt: skip
 FACTOR, GROUP, HOST = 0.12, 0.1, 0.5  # logarithmic deviations of programs, of their GPUs and formats, and of launches
 NOISE = 0.08  # of a measured step
 MOST_WEIGHT = 30  # rows of a deployment that count in full
@@ -87,10 +93,8 @@ class Steps:
         self.names = sorted(set(self.program))
         self.place = np.array([self.names.index(name) for name in self.program])
         arguments = [each["arguments"] for each in records]
-        families = [read_gpus(own["gpu"]).accelerator.generation for own in arguments]
-        groups = [(own["stack"], family, own["precision"]) for own, family in zip(arguments, families, strict=True)]
-        self.groups = sorted(set(groups))
-        self.group = np.array([self.groups.index(each) for each in groups])
+        self.groups = sorted({(own["stack"], kind_of(own)) for own in arguments})
+        self.group = np.array([self.groups.index((own["stack"], kind_of(own))) for own in arguments])
 
     def seconds(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the times of chosen steps, for logarithms of the coefficients and of the factors of programs."""
@@ -114,6 +118,12 @@ class Steps:
             return np.concatenate([np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1)), (values - start) / spread])
 
         return least_squares(residuals, start, max_nfev=30).x
+
+
+def kind_of(arguments: Mapping[str, Any]) -> str:
+    """Return the generation of the GPUs and the format of matrix products, such as ``Hopper fp8``."""
+    gpu = read_gpus(arguments["gpu"]).accelerator
+    return f"{gpu.generation} {precision_of(gpu, arguments['precision'])}"
 
 
 def model_key(record: Mapping[str, Any]) -> Any:
@@ -166,25 +176,17 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--predictions", type=Path, help="write predictions of steps that were left out")
     parser.add_argument("--write", action="store_true", help="replace the data file")
-    parser.add_argument("--rows")
-    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     opened = gzip.open if options.file.suffix == ".gz" else open
     with opened(options.file, "rt", encoding="utf-8") as lines:
         steps = Steps([json.loads(line) for line in lines])
     everything = np.ones(len(steps.measured), bool)
     whole = steps.fit(everything)
-    if options.rows:
-        found = steps.seconds(whole, np.arange(len(everything)))
-        for each, own in zip(steps.records, found, strict=True):
-            if each["table"].startswith(options.rows):
-                print(f"{own / each['measured']['seconds']:.2f}", each.get("model", ""), each.get("overrides", ""),
-                      {k: v for k, v in each["arguments"].items() if v not in (1, None, False)})
     seen, unseen, sample = (np.zeros(len(everything)) for _ in range(3))
     sample[:] = steps.seconds(whole, np.arange(len(everything)))
-    for left in () if options.quick else folds(steps):
+    for left in folds(steps):
         seen[left] = steps.seconds(steps.fit(~left), np.flatnonzero(left))
-    for name in () if options.quick else steps.names:
+    for name in steps.names:
         left = steps.program == name
         unseen[left] = steps.seconds(steps.fit(~left), np.flatnonzero(left))
     print(f"{'mean, median, bias in %':32} rows   in sample            model left out       program left out")
@@ -192,20 +194,49 @@ def main() -> None:
         own = steps.table == name
         texts = [summary(found[own], steps.measured[own]) for found in (sample, seen, unseen)]
         print(f"{name:32} {own.sum():4}   {'   '.join(texts)}")
-    spreads = {}
+    spreads, widths = {}, {}
     for name, found in (("known", seen), ("unknown", unseen)):
         spreads[name] = two_variances(found, steps.measured, steps.deployment, inside_share)
-        width = QUANTILE * np.hypot(*spreads[name])
-        covered = np.abs(np.log(found / steps.measured)) <= width
+        widths[name] = exp(QUANTILE * float(np.hypot(*spreads[name])))
+        covered = np.abs(np.log(found / steps.measured)) <= log(widths[name])
         shares = [f"{covered[steps.table == each].mean():.2f}" for each in dict.fromkeys(steps.table)]
-        print(f"{name}: between, inside {spreads[name]}, x/÷{exp(width):.2f}, covers {covered.mean():.2f}: {shares}")
-    for name, value in zip(NAMES, np.exp(whole[: len(NAMES)]), strict=True):
-        print(f"{name}: {value:.3g}")
-    factors, hosts, groups = np.split(np.exp(whole[len(NAMES) :]), [len(steps.names), 2 * len(steps.names)])
-    for name, value, host in zip(steps.names, factors, hosts, strict=True):
-        print(f"  {name}: {value:.3f} host {host:.2f} {np.sum(steps.program == name)}")
-    for name, value in zip(steps.groups, groups, strict=True):
-        print(f"  {name}: {value:.3f}")
+        print(f"{name}: {spreads[name]}, x/÷{widths[name]:.2f} contains {covered.mean():.2f}, by table {', '.join(shares)}")
+    own = entries(steps, whole, spreads)
+    print(yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=160))
+    if options.write:
+        text, old = FILE.read_text("utf-8"), yaml.safe_load(FILE.read_text("utf-8"))
+        header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+        left_out = {source: named(steps.fit(~np.isin(steps.program, left))) for source, left in SOURCES.items()}
+        own = {**old, **own, "left_out": left_out}
+        FILE.write_text(header + yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=160), "utf-8")
+    if options.predictions:
+        lines = (
+            {"file": "training", "row": row, "what": "seconds", "value": value, "low": value / widths["known"],
+             "high": value * widths["known"]}
+            for row, value in enumerate(seen.tolist())
+        )  # fmt: skip
+        options.predictions.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
+
+
+def named(values: np.ndarray) -> dict[str, float]:
+    """Return the coefficients by name."""
+    return {name: rounded(value) for name, value in zip(NAMES, np.exp(values), strict=False)}
+
+
+def rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def entries(steps: Steps, values: np.ndarray, spreads: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+    """Return the entries of the data file."""
+    factors, hosts, groups = np.split(np.exp(values[len(NAMES) :]), [len(steps.names), 2 * len(steps.names)])
+    found: dict[str, Any] = {"coefficients": named(values), "programs": {}}
+    for name, factor, host in zip(steps.names, factors, hosts, strict=True):
+        own = {kind: rounded(factor * each) for (of, kind), each in zip(steps.groups, groups, strict=True) if of == name}
+        found["programs"][name] = {"factor": rounded(factor), "host": rounded(host), "factors": own}
+    return found | {
+        name: {"between": rounded(between), "inside": rounded(inside)} for name, (between, inside) in spreads.items()
+    }
 
 
 if __name__ == "__main__":

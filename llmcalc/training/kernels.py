@@ -50,12 +50,14 @@ class Execution:
         slower_attention: time of its attention kernels, relative to the measured ones.
         is_compiled: whether a compiler fuses functions.
         adapters: low-rank adapters, if only these are trained.
+        dispatcher: ``deepep`` if a token is sent to its experts once per rank and node, or empty.
     """
 
     attention: str = FLASH
     slower_attention: float = 1.0
     is_compiled: bool = False
     adapters: Adapters | None = None
+    dispatcher: str = ""
 
 
 class TrainingKernels(KernelCosts):

@@ -83,9 +83,11 @@ def training_time(
 
 def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Interval:
     """Return the interval of 80 % of the time of a step, which is wider for a program without published steps."""
-    errors = table("training_time")
-    known = errors["known"] if run.program.rows else errors["unknown"]
-    return time_interval(seconds, known, used)
+    machine, errors = run.machine, table("training_time")
+    assert machine is not None
+    if run.program.is_known_on(machine.accelerator, machine.number_format):
+        return time_interval(seconds, errors["known"])  # its factor includes those of the kernels
+    return time_interval(seconds, errors["unknown"], used)
 
 
 def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
@@ -93,7 +95,7 @@ def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
     machine, known = run.machine, efficiencies()
     assert machine is not None
     slower = run.program.slower_attention(known.family_of(machine.accelerator.name))
-    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters)
+    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, run.dispatcher or run.program.dispatcher)
     number_format = Format(known.kernel_with_peak(machine.number_format) or machine.number_format, 16)
     return TrainingKernels(machine.accelerator, mesh, number_format, known, execution)
 
@@ -102,7 +104,9 @@ def step_on(run: Run, layout: TrainingLayout, fitted: TrainingCoefficients) -> t
     """Return the time of a step on a layout, and the model of its kernels."""
     model = kernels_on(run, layout.mesh)
     own = run.architecture, model, layout, run.seq, run.state_bytes
-    return training_step(*own, fitted, run.program), model
+    assert run.machine is not None
+    factor = run.program.factor_on(run.machine.accelerator, run.machine.number_format)
+    return training_step(*own, fitted, run.program.overlaps, factor), model
 
 
 def layout_on(

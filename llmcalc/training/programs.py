@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from ..core.record import record
 from ..data import table
+from ..estimate.hardware import Accelerator
 from .schedule import Overlaps, TrainingCoefficients
 
-UNKNOWN_PROGRAM = ""
+ANY = ""  # name of the entry of a program that is not known
 
 
 @record
@@ -18,42 +20,51 @@ class Program:
     Attributes:
         name: short name, or empty for any program.
         title: full name.
-        overlaps: collectives that it runs at the same time as kernels.
-        flash: generation of FlashAttention that it uses.
-        factor: time of its steps relative to the estimate of any program.
-        rows: number of published steps to which ``factor`` is fitted.
+        overlaps: collectives that it runs at the same time as kernels, and the time of its launches.
+        flash: generation of the FlashAttention kernels that it uses.
+        dispatcher: ``deepep`` if it sends a token to its experts once per rank and node, or empty.
+        factor: time of its steps relative to that of any program.
+        factors: the same on GPUs of a generation in a number format, such as ``Hopper fp8``, for published steps.
     """
 
     name: str
     title: str
     overlaps: Overlaps
     flash: int
+    dispatcher: str = ""
     factor: float = 1.0
-    rows: int = 0
+    factors: Mapping[str, float] = {}
 
     def slower_attention(self, family: str) -> float:
         """Return the time of attention relative to the kernels that were measured on a family of accelerators."""
         slower = table("training_time")["flash"].get(self.flash, {})
         return float(slower.get(family, slower.get("other", 1.0)))
 
+    def is_known_on(self, accelerator: Accelerator, number_format: str) -> bool:
+        """Return whether there are published steps on such GPUs."""
+        return f"{accelerator.generation} {number_format}" in self.factors
+
+    def factor_on(self, accelerator: Accelerator, number_format: str) -> float:
+        """Return the time of steps relative to that of any program."""
+        return self.factors.get(f"{accelerator.generation} {number_format}", self.factor)
+
 
 @cache
 def programs() -> dict[str, Program]:
     """Return the known programs by name, and that of an unknown program under an empty name."""
-    entries = table("training_time")["programs"]
-    return {
-        name: Program(
-            name, entry["title"], Overlaps(**dict.fromkeys(entry["hides"], 1)), entry["flash"], entry.get("factor", 1.0),
-            entry.get("rows", 0),
-        )
-        for name, entry in entries.items()
-    }  # fmt: skip
+    fitted = table("training_time")["programs"]
+    found = {}
+    for name, entry in table("training_programs").items():
+        own = fitted.get(name, {})
+        overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), host=own.get("host", 1.0))
+        values = overlaps, entry["flash"], entry.get("dispatcher", ""), own.get("factor", 1.0), own.get("factors", {})
+        found[name] = Program(name, entry["title"], *values)
+    return found
 
 
 def program(name: str | None) -> Program:
-    """Return a program by name. Of a program that is not known, the usual overlaps are assumed."""
-    known = programs()
-    return known.get(name or UNKNOWN_PROGRAM, known[UNKNOWN_PROGRAM])
+    """Return a program by name. What an unknown program runs at the same time is assumed."""
+    return programs().get(name or ANY, programs()[ANY])
 
 
 def coefficients() -> TrainingCoefficients:

@@ -66,6 +66,7 @@ class Run:
         attention: ``flash``, or ``eager`` if the scores are stored.
         is_compiled: whether a compiler fuses functions.
         zero_group: data-parallel ranks that share the weights with ZeRO-3, or None for all.
+        dispatcher: ``deepep`` if a token is sent to its experts once per rank and node (default: as the program).
         step_settings: all arguments of ``memory`` for a step, if a training program's file states them.
         price: US dollars per accelerator-hour, or None for quoted prices.
         energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
@@ -89,6 +90,7 @@ class Run:
     attention: str = FLASH
     is_compiled: bool = False
     zero_group: int | None = None
+    dispatcher: str = ""
     step_settings: Mapping[str, Any] | None = None
     price: float | None = None
     energy: tuple[float | None, float | None, float | None] = (None, None, None)

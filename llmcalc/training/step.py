@@ -31,7 +31,6 @@ from ..kernels.layer_operations import operations
 from ..kernels.operations import Attention, Gemm, Operation
 from ..kernels.transfers import collective_seconds, message_bytes
 from .kernels import Passes, TrainingKernels
-from .programs import Program
 from .schedule import (
     BACKWARD_PASS,
     BUBBLE,
@@ -41,6 +40,7 @@ from .schedule import (
     RECOMPUTATION,
     REPLICAS,
     REST,
+    Overlaps,
     Shape,
     StageWork,
     TrainingCoefficients,
@@ -53,6 +53,7 @@ NO_RECOMPUTATION, SELECTIVE, FULL = "none", "selective", "full"
 TP, EP, ETP, CP = GROUPS = "tp", "ep", "etp", "cp"  # of the collectives of a pass
 NEGLIGIBLE = 1e-12  # share of a step that is a rounding error
 DP, PP = "dp", "pp"
+DEEPEP = "deepep"
 CONVENTIONS = Conventions("prefill", "causal", None, "all")
 
 
@@ -152,10 +153,13 @@ class _Stage:
         found: dict[tuple[str, str], float] = {}
         for each in collectives:
             moved = message_bytes(self.model, each, each.elements, values)
+            is_plain = each.kind == ALL_TO_ALL and self.model.execution.dispatcher != DEEPEP
+            if is_plain:  # a copy of a token for each of its experts
+                moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
                 seconds *= self.trained_share if each.tensor == GRADIENTS else 1
-            elif each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
+            elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
                 seconds = float(training_exchange_seconds(self.model, each, values))
             elif each.kind != SEND and each.ranks > self.model.accelerator.node:
                 seconds = replica_seconds(self.model, each, moved)
@@ -268,23 +272,24 @@ def shape_of(layout: TrainingLayout, node: int) -> Shape:
 
 def training_step(
     architecture: Architecture, model: TrainingKernels, layout: TrainingLayout, seq: int, state_bytes: float,
-    coefficients: TrainingCoefficients, program: Program,
+    coefficients: TrainingCoefficients, overlaps: Overlaps, factor: float,
 ) -> TrainingStep:  # fmt: skip
     """Return the time of a training step, with the arguments of ``stage_works``.
 
     Args:
         coefficients: coefficients that are fitted to published steps.
-        program: which collectives it runs at the same time as kernels.
+        overlaps: which collectives the program runs at the same time as kernels.
+        factor: time of its steps relative to that of any program.
     """
     stages = stage_works(architecture, model, layout, seq, state_bytes)
     shape = shape_of(layout, model.accelerator.node)
-    found = schedule(stages, shape, coefficients, program.overlaps)
-    slots = [slot_of(stage, coefficients, program.overlaps) for stage in stages]
+    found = schedule(stages, shape, coefficients, overlaps)
+    slots = [slot_of(stage, coefficients, overlaps) for stage in stages]
     slowest = max(slots, key=lambda slot: slot.total)
     passes = slowest.forward, slowest.backward, slowest.again, slowest.total - slowest.computed
     names = FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION
     parts = {name: shape.n_batches * seconds for name, seconds in zip(names, passes, strict=True)}
     parts |= {BUBBLE: found.bubble, REPLICAS: found.shown, OPTIMIZER: found.optimizer, REST: found.rest}
-    factor, smallest = program.factor, found.seconds * NEGLIGIBLE
+    smallest = found.seconds * NEGLIGIBLE
     parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
     return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.shown))

@@ -58,6 +58,7 @@ def read_step(given: Mapping[str, Any]) -> Iterator[tuple[Run, TrainingLayout]]:
         architecture, batch * seq, seq, batch_tokens=batch * seq, machine=machine, extend=True, mesh=mesh,
         adapters={"lora_rank": own["lora_rank"], "lora_targets": targets}, program=program(own["stack"]),
         attention=own["attention"] or FLASH, is_compiled=own["compile"], zero_group=own["zero_group"],
+        dispatcher=own["dispatcher"] or "",
     )  # fmt: skip
     again = own["recompute"] or NO_RECOMPUTATION
     if own["micro_batch"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -146,29 +146,40 @@ class EngineSteps(Sourced):
     engines: dict[str, EngineTime]
 
 
-class TimeSpread(Sourced):
+class Spread(Model):
     """Logarithmic standard deviations of estimated times, between deployments and inside one."""
 
     between: Rate
     inside: Rate
 
 
-class TrainingCoefficients(Model):
-    """Fitted coefficients of training steps."""
-
-    sustained: Rate
-    operation_us: Rate
+class TimeSpread(Sourced, Spread):
+    """Deviations with their source."""
 
 
-class TrainingErrors(Model):
-    """Median absolute errors of two estimates in percent."""
+class TrainingProgramTime(Model):
+    """Time of the steps of a program relative to that of any program, and of its launches."""
 
-    operations: Rate
-    published: Rate
+    factor: Rate
+    host: Rate
+    factors: dict[str, Rate]
 
 
-class TrainingTimes(TimeSpread, TrainingCoefficients):
+class TrainingTimes(Sourced):
     """Fitted coefficients of training steps, and their errors."""
 
-    judged: dict[str, TrainingErrors]
-    left_out: dict[str, TrainingCoefficients]
+    coefficients: dict[str, float]
+    flash: dict[int, dict[str, Rate]]
+    programs: dict[str, TrainingProgramTime]
+    known: Spread
+    unknown: Spread
+    left_out: dict[str, dict[str, float]]
+
+
+class ProgramFacts(Sourced):
+    """What a training program runs at the same time as kernels, and its attention."""
+
+    title: Text
+    hides: list[Literal["tp", "cp", "ep", "sends", "replicas"]]
+    flash: int
+    dispatcher: Text | None = None
