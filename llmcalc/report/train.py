@@ -1,30 +1,27 @@
-"""Report for ``train`` with the compute, time, cost, energy, storage and assumptions of a training run."""
+"""Report for ``train``: the time of a step and of the run, cost, memory per GPU, energy and assumptions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
-from ..core.record import changed
-from ..data import table
-from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, is_of_mixtures
+from ..estimate.cost import Span
+from ..estimate.prices import usual_price
 from ..training.published_runs import (
     is_published_accelerator,
     published_accelerator,
     published_fact,
     published_hours,
 )
-from ..training.result import Spending, Training
-from ..training.step import NO_RECOMPUTATION
+from ..training.result import Training
+from ..training.run import SETTINGS
 from ..training.training_time import WITHOUT_ROOM
-from .document import Document, Fact, Table, table_of
+from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
 from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
 from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
 from .memory import BYTES, mesh_line, verdict
-from .numbers import about, duration
-from .points import settings_text
+from .numbers import about, duration, percent
 from .provenance import (
     assumptions,
     cost_fact,
@@ -36,7 +33,7 @@ from .provenance import (
     three_digits,
 )
 from .published_figures import training_comparison
-from .training_step import other_estimate, step_notes, training_step_tables
+from .training_step import main_parts, step_notes, training_step_tables
 
 SECONDS_PER_DAY = 86_400
 RULE = "6·N·D"
@@ -50,47 +47,113 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
     """
     architecture, machine = run.architecture, run.machine
     origins = [*_origins(run, stated, seq_stated)]
-    notes = [*step_notes(run), *_notes(run)]
+    notes = [*_alerts(run), *step_notes(run), *_notes(run)]
     conventions = [f"{one.title}: {one.note}" for one in run.emissions if one.note]
     lines = (run_line(run.step.workload, run.tokens), machine_line(machine) if machine else "")
     return model_document(
         architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
-        f" on {about(run.tokens, '')} tokens", answer=_answer(run), workload=run.step.workload, lines=lines,
-        alerts=_alerts(run), facts=tuple(_facts(run)), derivation=derivation("train", run), tables=_tables(run),
-        notes=(*origins, *assumptions(machine, run.price), *notes), details=conventions,
+        f" on {about(run.tokens, '')} tokens{f', {_gpus(run)}' if machine else ''}", answer=_answer(run),
+        workload=run.step.workload, lines=lines, facts=tuple(_facts(run)), derivation=derivation("train", run),
+        tables=_tables(run), summary=summary_table(_summary(run), "8 of 10 lie in") if machine else None,
+        assumed=assumed_settings(SETTINGS, _assumed(run)), notes=(*origins, *notes),
+        details=(*assumptions(machine, run.price), *conventions),
     )  # fmt: skip
 
 
 def _answer(run: Training) -> str:
-    """Return the first line of the report, such as ``54.2 days on 2048 × NVIDIA H800 SXM5 80GB, $5.33M to $9.11M``."""
-    if run.fit and not run.fit.fits:
-        return f"✗ {verdict(run.fit)} per GPU"
+    """Return the first line of the report, such as ``30.1 s a step, 8,710 tokens/s per GPU, MFU 45.3 %: 1.65 days``."""
+    short = f"✗ {verdict(run.fit)} per GPU" if run.fit and not run.fit.fits else ""
     if run.machine is None or run.answer is None:
-        return f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
-    low, middle, high = run.answer.days
-    if run.expected is None:  # at the given utilisation
-        time, cost = _time_text(low, high), range_text(*run.cost, "$") if run.cost else ""
-    else:
-        ends = range_text(low, high) if low >= 1 else _time_text(low, high)
-        origin = "as in the published run" if run.expected.is_published else ends
-        time, cost = f"{_time_text(middle, middle)} ({origin})", _cost_text(run, run.answer)
-    return ", ".join(filter(None, (f"{time} on {run.machine.count} × {run.machine.accelerator.title}", cost)))
+        return short or f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
+    cost = f", ${three_digits(run.usual_cost)}" if run.usual_cost is not None else ""
+    time, step = f"{_days_text(run.answer.days)}{cost}", run.step_time
+    if step is None or run.basis != "steps":
+        return "; ".join(filter(None, (short, f"{time} at the {run.basis} of {percent(run.machine.mfu.mid)}")))
+    if step.origin == WITHOUT_ROOM:
+        short = "! no usual layout fits in memory; with more memory"
+    rate = f"{three_digits(step.tokens_per_second)} tokens/s per GPU, MFU {percent(step.mfu)}"
+    return "; ".join(filter(None, (short, f"{duration(step.seconds)} a step, {rate}: {time}")))
 
 
-def _time_text(low: float, high: float) -> str:
-    """Format a range of days, in shorter units if it is below a day."""
-    ends = (duration(days * SECONDS_PER_DAY) for days in (low, high))
-    return f"{range_text(low, high)} days" if high >= 1 else " to ".join(dict.fromkeys(ends))
+def _days_text(days: Span) -> str:
+    """Format days with their range, in shorter units if they are below a day."""
+    if days.mid < 1:
+        own = (days.mid, days.low, days.high) if days.low < days.high else (days.mid,)
+        return duration(*(each * SECONDS_PER_DAY for each in own))
+    ends = f" ({range_text(days.low, days.high)})" if days.low < days.high else ""
+    return f"{three_digits(days.mid)} days{ends}"
 
 
-def _cost_text(run: Training, spent: Spending) -> str:
-    """Return the cost of the expected hours: over all prices at the middle, or over all hours at a single price."""
-    if run.price is None or spent.cost is None:
-        return ""
-    middle, hours = range_text(*spent.cost, "$"), spent.hours
-    if run.price.low < run.price.high or hours.low == hours.high:
-        return middle
-    return f"{middle} ({range_text(*run.price.of(hours), '$')})"
+def _gpus(run: Training) -> str:
+    assert run.machine
+    return f"{run.machine.count} × {run.machine.accelerator.title}"
+
+
+def _assumed(run: Training) -> dict[str, Any]:
+    """Return the values of settings that the answer depends on."""
+    found: dict[str, Any] = {"tokens": about(run.tokens, "").replace(" ", ""), "seq": run.step.workload.seq}
+    if timed := run.step_time:
+        found |= {**non_defaults(timed.step.layout.mesh), "micro_batch": timed.step.layout.micro_batch}
+        found |= {"batch_tokens": timed.tokens, "recompute": timed.step.layout.recompute}
+    return found
+
+
+def _summary(run: Training) -> Iterator[Fact]:
+    """Yield the values that answer the question, with their intervals and what they rest on."""
+    machine, answer, timed = run.machine, run.answer, run.step_time
+    assert machine
+    if timed:
+        rests = f"{timed.tokens:,} tokens; {timed.program or 'any program'}"
+        yield Fact("step", duration(timed.seconds), note=rests, interval=_ends(duration, timed.low, timed.high))
+        yield Fact("MFU", percent(timed.mfu), note=f"of {about(machine.peak, '')} FLOP/s in {machine.number_format}",
+                   interval=_ends(percent, timed.utilisation.low, timed.utilisation.high))  # fmt: skip
+    if answer is None:
+        return
+    yield _spread("days", answer.days, _restarts(run))
+    yield _spread("GPU-hours", answer.hours, f"by {run.basis}" if run.basis != "steps" else "")
+    yield from _published(run)
+    if other := run.other_hours:
+        yield _spread("by published MFU" if run.basis == "steps" else "by its steps", other, "GPU-hours")
+    if run.price and run.usual_cost is not None:
+        usual, hours = usual_price(machine.accelerator, run.price), answer.hours
+        quoted = f"; quotes from ${run.price.low:,.2f} to ${run.price.high:,.2f}" if run.price.low < run.price.high else ""
+        ends = range_text(hours.low * usual, hours.high * usual, "$") if hours.low < hours.high else ""
+        yield Fact("cost", f"${three_digits(run.usual_cost)}", note=f"at ${usual:,.2f}{quoted}", interval=ends)
+    if run.fit:
+        yield Fact("memory per GPU", run.fit.needed, BYTES, verdict(run.fit))
+    if spans := [one.mwh for one in run.emissions]:
+        ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
+        middle = sorted(each.mid for each in spans)[len(spans) // 2]
+        yield Fact("energy", f"{three_digits(middle)} MWh", note=f"{len(spans)} conventions", interval=ends)
+    yield Fact("compute", f"{about(run.compute, '')} FLOPs", note="exact")
+    if timed:
+        yield Fact("where it goes", main_parts(timed))
+
+
+def _ends(text: Any, low: float, high: float) -> str:
+    return f"{text(low)} to {text(high)}" if low < high else ""
+
+
+def _spread(label: str, span: Span, note: str) -> Fact:
+    ends = range_text(span.low, span.high) if span.low < span.high else ""
+    return Fact(label, three_digits(span.mid), note=note, interval=ends)
+
+
+def _restarts(run: Training) -> str:
+    """Return how much longer published runs took than their steps."""
+    if run.other_runs is None or run.hours is None:
+        return "without restarts"
+    low, high = (f"{hours / run.hours.mid:.2g}" for hours in (run.other_runs.low, run.other_runs.high))
+    return f"without restarts; published runs took {low} to {high} times"
+
+
+def _published(run: Training) -> Iterator[Fact]:
+    """Yield the published hours of the run."""
+    tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
+    if tokens and hours and run.hours and round(float(tokens.value)) == run.tokens:
+        other = "" if is_published_accelerator(run) else published_accelerator(run.architecture)
+        note = f"on {other}" if other else f"GPU-hours, {hours / run.hours.mid:.2f} times"
+        yield Fact("published run", three_digits(hours), note=note)
 
 
 def _facts(run: Training) -> Iterator[Fact]:
@@ -100,7 +163,12 @@ def _facts(run: Training) -> Iterator[Fact]:
         yield Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each")
     if run.hours and run.days:
         yield span_fact("accelerator-hours", run.hours)
-        yield from (*other_estimate(run), *_expected(run), *_days_and_cost(run), *_energy(run))
+        yield span_fact("days", run.days)
+        yield cost_fact(run.cost, run.price)
+        for name, label, unit in (("mwh", "energy", "MWh"), ("tonnes", "emissions", "t CO2e")):
+            if spans := [getattr(one, name) for one in run.emissions]:
+                ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
+                yield Fact(label, ends, unit, f"by {len(spans)} conventions")
     else:
         yield Fact("time and cost", "not known", "", spelled("add the GPUs, such as {gpu=h100:512}"))
     if run.fit:
@@ -119,58 +187,10 @@ def _rules(run: Training) -> dict[str, int]:
     return {RULE: run.six_nd, **({} if run.half_six_nd is None else {HALF_OF + RULE: run.half_six_nd})}
 
 
-def _expected(run: Training) -> Iterator[Fact]:
-    """Yield the published hours of the run, and those of other runs relative to the middle of the estimate."""
-    assert run.hours
-    tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
-    if tokens and hours and round(float(tokens.value)) == run.tokens:
-        other = "" if is_published_accelerator(run) else published_accelerator(run.architecture)
-        note = f"on {other}" if other else f"{hours / run.hours.mid:.2f}× the middle"
-        yield Fact("published hours", three_digits(hours), "", note)
-    if others := run.other_runs:
-        low, high = (f"{hours / run.hours.mid:.2g}" for hours in (others.low, others.high))
-        note = f"middle {three_digits(others.mid)}; 80 % of published runs: {low} to {high}×"
-        yield Fact("hours as other runs", range_text(others.low, others.high), "", note)
-
-
-def _days_and_cost(run: Training) -> Iterator[Fact]:
-    """Yield the time and the cost at the utilisation, and before them those of the answer if they differ."""
-    assert run.days
-    own, cost, expected, answer = span_fact("days", run.days), cost_fact(run.cost, run.price), run.expected, run.answer
-    if expected and answer:
-        days = answer.days
-        note = "as in the published run" if expected.is_published else f"as other runs; middle {three_digits(days.mid)}"
-        yield Fact("days", range_text(days.low, days.high), "", note)
-        yield Fact("cost", _cost_text(run, answer), "", cost.note)
-        own = changed(own, label="days of computation", note="; ".join(filter(None, (own.note, "at the MFU"))))
-        cost = changed(cost, label="cost of computation" if run.cost else "cost")
-    yield from (own, cost)
-
-
 def _alerts(run: Training) -> Iterator[str]:
-    """Yield warnings of a step without room, and of a mixture of experts with the utilisation of dense models."""
-    machine, entries = run.machine, table("utilisation")
-    if machine and run.step_time and run.step_time.origin == WITHOUT_ROOM:
-        room = "does not fit in memory: the time is that of GPUs with more memory"
-        yield f"{room}; llmcalc fit lists the ways to train that fit"
-    if machine and machine.mfu_source not in (AS_GIVEN, FROM_OPERATIONS) and not is_of_mixtures(machine, entries):
-        others = "; ".join(
-            f"{each['mid']:.1%} in {kind}, {each['of'].partition(':')[0]}"
-            for formats in entries.values()
-            for kind, each in formats.items()
-            if each.get("experts")
-        )
-        text = f"the MFU is that of dense models; mixtures of experts usually reach less ({others}); set {{mfu}}"
-        yield spelled(text) if expert_layers(run.architecture) else ""
-
-
-def _energy(run: Training) -> Iterator[Fact]:
-    """Yield the ranges of energy and emissions over all conventions."""
-    conventions = f"by {len(run.emissions)} conventions"
-    for name, label, unit, note in (("mwh", "energy", "MWh", conventions), ("tonnes", "emissions", "t CO2e", "")):
-        if spans := [getattr(one, name) for one in run.emissions]:
-            ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
-            yield Fact(label, ends, unit, note)
+    """Yield a warning of a step without room."""
+    if run.step_time and run.step_time.origin == WITHOUT_ROOM:
+        yield "no usual layout fits in memory; llmcalc fit lists the ways to train that fit"
 
 
 def _origins(run: Training, stated: bool, seq_stated: bool) -> Iterator[str]:
@@ -190,7 +210,7 @@ def _tables(run: Training) -> tuple[Table, ...]:
         "t CO2e: name": lambda one: range_text(one.tonnes.low, one.tonnes.high),
     })  # fmt: skip
     if run.adapters:
-        return (energy,)
+        return (*training_step_tables(run), energy)
     name, rule = [*_rules(run).items()][-1]
     ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(rule)} ({name})"}
     if run.hours and run.days:
@@ -211,40 +231,18 @@ def _notes(run: Training) -> Iterator[str]:
     if run.adapters:
         trained = f"LoRA adapters of rank {run.adapters.rank} on {', '.join(run.adapters.targets)}"
         yield f"trained: {trained}; the gradients of frozen weights are not computed"
-    if run.adapters and run.hours:
-        yield "assumed: MFU and hours of runs that train all parameters; runs of adapters were not measured"
-    if run.machine:
-        only = "accelerator-hours cover only computation and exclude restarts, evaluation and trial runs"
-        other = "; those of published runs include what each publication counts"
-        yield f"{only}{other}" if run.other_runs else only
     if run.evidence.get("hours") == "measured":
         yield from evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title
         yield spelled(f"the power of {title} is unconfirmed; set {{watts}}, {{pue}} and {{carbon}}")
-    if run.machine and run.machine.count > 1 and not run.fit:
-        yield spelled(f"for the memory per GPU, set a mesh such as {_usual_mesh(run)} (see llmcalc fit)")
-
-
-def _usual_mesh(run: Training) -> str:
-    """Return the arguments of the layout of the step, or those of ZeRO-3 on all GPUs."""
-    assert run.machine
-    timed = run.step_time
-    if timed is None or timed.origin == WITHOUT_ROOM:
-        return settings_text({"dp": run.machine.count, "zero": 3})
-    layout = timed.step.layout
-    own = non_defaults(layout.mesh)
-    own |= {"micro_batch": layout.micro_batch} if layout.micro_batch > 1 else {}
-    own |= {"recompute": layout.recompute} if layout.recompute != NO_RECOMPUTATION else {}
-    return settings_text(own or {"dp": 1})
 
 
 def _json(run: Training, notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    basis = {"basis": "published run" if run.expected.is_published else "other runs"} if run.expected else {}
     return workload_inputs(run.step.workload), {
         **run.to_dict(),
         "as_other_runs": run.spending(run.other_runs).to_dict() if run.other_runs else None,
-        "expected": {**run.answer.to_dict(), **basis} if run.answer and basis else None,
+        "expected": {**run.answer.to_dict(), "basis": run.basis} if run.answer else None,
         "by_component": {name: count.matmul for name, count in run.step.by_component.items()},
         "notes": notes,
     }

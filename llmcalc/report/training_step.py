@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.errors import spelled
-from ..estimate.cost import FROM_OPERATIONS
 from ..training.result import Training
-from ..training.training_time import FASTEST
-from .document import Fact, Table, columns
+from ..training.training_time import FASTEST, TrainingTime
+from .document import Table, columns
 from .memory import mesh_line
-from .numbers import duration, percent
-from .provenance import range_text, three_digits
+from .numbers import duration
+from .provenance import three_digits
+
+LEAST_SHARE = 0.005  # of a part of a step in a line
 
 
-def other_estimate(run: Training) -> Iterator[Fact]:
-    """Yield the hours of the estimate that is not the answer."""
-    hours = run.other_hours
-    if hours is None:
-        return
-    is_published = run.machine is not None and run.machine.mfu_source == FROM_OPERATIONS
-    span = run.published.mfu if is_published and run.published else run.step_time and run.step_time.utilisation
-    assert span
-    note = f"middle {three_digits(hours.mid)}; MFU {percent(span.mid)}"
-    yield Fact("by published MFU" if is_published else "by operations", range_text(hours.low, hours.high), "", note)
+def main_parts(timed: TrainingTime) -> str:
+    """Return the shares of the parts of a step that are not negligible, the largest first."""
+    shares = sorted(((seconds / timed.seconds, name) for name, seconds in timed.parts.items()), reverse=True)
+    return " · ".join(f"{name} {share:.0%}".replace("%", " %") for share, name in shares if share >= LEAST_SHARE)
 
 
 def training_step_tables(run: Training) -> Iterator[Table]:
@@ -33,7 +28,7 @@ def training_step_tables(run: Training) -> Iterator[Table]:
     step, speed = run.step_time.step, run.step_time.tokens_per_second
     heads = columns("part: name", "time: name", "share: share")
     parts = [(name, duration(seconds), seconds / step.seconds) for name, seconds in step.parts.items()]
-    low, high = (duration(float(each)) for each in (run.step_time.interval.low, run.step_time.interval.high))
+    low, high = (duration(float(each)) for each in (run.step_time.low, run.step_time.high))
     title = f"a step by its operations: {low} to {high}, {three_digits(speed)} tokens/s per GPU"
     yield Table(title, heads, [*parts, ("total", duration(step.seconds), 1.0)])
 
@@ -48,6 +43,4 @@ def step_notes(run: Training) -> Iterator[str]:
     yield f"a step by its operations: {sizes}, {again}"
     if timed.origin == FASTEST:
         yield spelled("this layout is the fastest of the usual ones that fit; set {dp}, {tp} and {pp}")
-    error = f"median error {timed.error:.2g} % on sources left out of the fit"
-    yield f"modelled: steps by their operations, {error}; the answer is the estimate with the smaller error"
     yield from (f"the interval is wider: {reason}" for reason in timed.interval.reasons)

@@ -75,9 +75,12 @@ def training_time(
     step, model = found
     interval = step_interval(run, step.seconds, model.efficiencies.values())
     counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.count)
+    adapters = run.own_adapters
+    products = counted.with_adapters(adapters.rank, adapters.targets) if adapters else counted.matmul
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     return TrainingTime(
-        step, interval, sequences * run.seq, gpus, float(counted.matmul * sequences), model.in_blocks.peak, origin
+        step, interval, sequences * run.seq, gpus, float(products * sequences), model.in_blocks.peak, origin,
+        run.program.title if run.program.name else "",
     )
 
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..calc.flops import flops
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
-from ..core.evidence import MEASURED
-from ..core.record import NamedTuple
-from ..data import table
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import AS_GIVEN, Span, usual_format
-from ..inputs.defaults import default_seq
+from ..estimate.cost import AS_GIVEN, Span
 from ..inputs.gpus import accelerators_named
 from ..inputs.measurements import errors_of
 
@@ -22,18 +17,6 @@ if TYPE_CHECKING:
 OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
 MOST_OTHER_TOKENS = 0.1  # share by which the tokens of a run may differ from those of the published one
 MOST_LONGER = 1.25  # FLOPs per token of a run of longer sequences that is still compared with the published one
-
-
-class ExpectedHours(NamedTuple):
-    """Accelerator-hours of a whole run, with restarts and slower phases.
-
-    Attributes:
-        hours: the estimate, or the published value at all three places.
-        is_published: whether the run is the published one of the model, but for a few tokens.
-    """
-
-    hours: Span
-    is_published: bool
 
 
 def published_tokens(architecture: Architecture) -> int:
@@ -69,22 +52,6 @@ def is_published_accelerator(run: Training) -> bool:
     return run.machine is not None and run.machine.accelerator.name in known
 
 
-def expected_hours(run: Training) -> ExpectedHours | None:
-    """Return the hours of the published run of the model on these accelerators, or else those of other runs.
-
-    >>> import llmcalc
-    >>> expected_hours(llmcalc.train("deepseek-v3", "14.8T", machine="h800:2048")).hours.mid
-    2788000.0
-
-    The result is None if the user specified the utilisation.
-    """
-    own = _as_published(run)
-    if own is not None:
-        return ExpectedHours(Span(own, own, own), is_published=True)
-    others = as_other_runs(run)
-    return others and ExpectedHours(others, is_published=False)
-
-
 def as_other_runs(run: Training) -> Span | None:
     """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
 
@@ -101,22 +68,3 @@ def shares_of_runs() -> Span | None:
     """Return the hours of published runs as multiples of their estimates, at three percentiles."""
     shares = sorted(1 / (1 + error) for error in errors_of("train", "hours"))
     return Span(*(shares[round(quantile * (len(shares) - 1))] for quantile in OF_RUNS)) if shares else None
-
-
-def _as_published(run: Training) -> float | None:
-    """Return the published hours in proportion to the tokens, or None if the run is another one."""
-    tokens, hours = published_fact(run.architecture, "training_tokens"), published_hours(run.architecture)
-    if not tokens or not hours or run.hours is None or run.evidence.get("hours") != MEASURED or run.adapters:
-        return None
-    machine = run.machine
-    assert machine is not None
-    share = run.tokens / float(tokens.value)
-    is_other = abs(share - 1) > MOST_OTHER_TOKENS or not is_published_accelerator(run)
-    has_usual_format = machine.number_format == usual_format(machine.accelerator, table("utilisation"))
-    return None if is_other or not has_usual_format or _is_longer(run) else hours * share
-
-
-def _is_longer(run: Training) -> bool:
-    """Return whether the sequences are so long that the FLOPs per token differ from those of usual ones."""
-    usual = flops(run.architecture, seq=default_seq(run.architecture), mode="train")
-    return run.compute / run.step.tokens > MOST_LONGER * usual.matmul / usual.tokens

@@ -18,9 +18,9 @@ from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, record
 from ..estimate.amounts import HOURS_A_DAY, PF_DAY
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
-from ..estimate.prices import Price
+from ..estimate.prices import Price, usual_price
 from ..estimate.scaling.forms import TRAIN
-from .published_runs import ExpectedHours, as_other_runs, expected_hours
+from .published_runs import as_other_runs
 from .training_time import TrainingTime
 
 SIX_ND = "6nd"  # utilisation by 6·N·D
@@ -159,13 +159,11 @@ class Training(NotebookDisplay):
 
     @property
     def other_hours(self) -> Span | None:
-        """Accelerator-hours by the other estimate: the published utilisation, or the operations of a step."""
-        if self.machine is None or self.machine.mfu_source == AS_GIVEN:
+        """Accelerator-hours by the other estimate: the step beside a given MFU, or the published MFU beside the step."""
+        if self.machine is None or self.step_time is None:
             return None
         if self.machine.mfu_source == FROM_OPERATIONS:
             return changed(self, machine=self.published).hours if self.published else None
-        if self.step_time is None:
-            return None
         return changed(self.machine, mfu=self.step_time.utilisation).hours(self.compute)
 
     @property
@@ -175,25 +173,32 @@ class Training(NotebookDisplay):
 
     @cached_property
     def other_runs(self) -> Span | None:
-        """Accelerator-hours if the run takes as long as published runs did, or None if the utilisation was given."""
+        """Accelerator-hours of a run with as many restarts and slower phases as published ones, or None."""
         return as_other_runs(self)
 
-    @cached_property
-    def expected(self) -> ExpectedHours | None:
-        """Accelerator-hours of the published run, or else as other runs, or None if the utilisation was given."""
-        return expected_hours(self)
-
     def spending(self, hours: Span) -> Spending:
-        """Return the days and the cost of a number of accelerator-hours, the cost of their middle."""
-        cost = (self.price.low * hours.mid, self.price.high * hours.mid) if self.price else None
-        return Spending(hours, self._days(hours), cost)
+        """Return the days and the range of the cost of a number of accelerator-hours."""
+        return Spending(hours, self._days(hours), self.price.of(hours) if self.price else None)
+
+    @property
+    def usual_cost(self) -> float | None:
+        """Cost in US dollars at the given price, or at the median of the quotes. None without a price."""
+        if self.hours is None or self.price is None or self.machine is None:
+            return None
+        return self.hours.mid * usual_price(self.machine.accelerator, self.price)
 
     @property
     def answer(self) -> Spending | None:
-        """What the run takes: as published runs did, or at the utilisation that was given. None without GPUs."""
-        if self.expected:
-            return self.spending(self.expected.hours)
-        return Spending(self.hours, self._days(self.hours), self.cost) if self.hours else None
+        """What the run takes, by its steps or at the utilisation that was given or published. None without GPUs."""
+        return self.spending(self.hours) if self.hours else None
+
+    @property
+    def basis(self) -> str:
+        """What the hours rest on, or an empty text without GPUs."""
+        if self.machine is None:
+            return ""
+        source = self.machine.mfu_source
+        return "given MFU" if source == AS_GIVEN else "steps" if source == FROM_OPERATIONS else "published MFU"
 
     @property
     def token_bytes(self) -> int | None:

@@ -29,8 +29,8 @@ from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
-from .published_runs import published_tokens
 from .programs import Program, program
+from .published_runs import published_tokens
 from .result import Training
 from .step import NO_RECOMPUTATION
 from .training_time import TrainingTime
@@ -201,7 +201,7 @@ class Run:
         weights = stored.gradients // recipe.gradient_bytes * recipe.weight_bytes
         return changed(
             whole, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=adapters,
-            adapter_flops=whole.step.with_adapters(adapters.rank, adapters.targets), step_time=None,
+            adapter_flops=whole.step.with_adapters(adapters.rank, adapters.targets),
         )  # fmt: skip
 
 

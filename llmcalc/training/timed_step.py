@@ -18,8 +18,8 @@ from ..inputs.settings import ADAPTERS, GPU, check_expert_ranks
 from ..inputs.training_settings import PRECISION, STEP
 from .kernels import FLASH
 from .layouts import layout_on, training_time
-from .programs import program
 from .machine import precision_of
+from .programs import program
 from .run import Run
 from .step import NO_RECOMPUTATION, TrainingLayout
 from .training_time import TrainingTime

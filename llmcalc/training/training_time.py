@@ -25,6 +25,7 @@ class TrainingTime:
         flops: model FLOPs of the step on all GPUs.
         peak: FLOP/s of one GPU in the number format of the matrix products.
         origin: ``given``, ``fastest`` (of the usual layouts that fit) or ``without room`` (no usual layout fits).
+        program: title of the training program, or empty for any.
     """
 
     step: TrainingStep
@@ -34,6 +35,7 @@ class TrainingTime:
     flops: float
     peak: float
     origin: str
+    program: str = ""
 
     @property
     def seconds(self) -> float:
@@ -81,5 +83,5 @@ class TrainingTime:
             "tokens_per_second": self.tokens_per_second, "tokens_per_s_gpu": self.tokens_per_second, "mfu": self.utilisation._asdict(),
             "mesh": {name: getattr(mesh, name) for name in sizes}, "micro_batches": mesh.batches,
             "micro_batch": layout.micro_batch, "recompute": layout.recompute, "layout": self.origin,
-            "reasons": list(self.interval.reasons),
+            "program": self.program, "reasons": list(self.interval.reasons),
         }  # fmt: skip
