@@ -59,8 +59,8 @@ _ERRORS = (
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "machine", "memory", "memory_form", "params",
-    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "step_time", "sweep", "traffic", "train", "twin",
-    "verify",
+    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "step_time", "sweep", "traffic", "train",
+    "twin", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

@@ -3,11 +3,12 @@
     python -m benchmarks.time.training FILE [--predictions OUT] [--write]
 
 Each line of FILE (JSON lines, optionally compressed) is a published step: ``table`` of its source, ``model`` with
-``overrides`` or a ``config``, ``arguments`` of ``llmcalc.step_time``, and ``measured`` with ``seconds``. Coefficients start
-from what they are by physics, with a logarithmic deviation each, and all programs have the same. Each program has one
-factor. Prints for each table the errors with its model left out of the fit (half of its numbers of GPUs, if it has one
-model), beside those of an unseen program, whose rows are all left out. ``--predictions`` writes the former as JSON lines.
-``--write`` replaces ``llmcalc/data/training_time.yaml``. Needs SciPy.
+``overrides`` or a ``config``, ``arguments`` of ``llmcalc.step_time``, and ``measured`` with ``seconds``. Coefficients
+start from what they are by physics, with a logarithmic deviation each, and all programs have the same. A program has a
+factor, and one for each generation of GPUs and number format. Prints for each table the errors with its model left out
+of the fit (half of its numbers of GPUs, if it has one model), beside those of an unseen program, whose rows are all
+left out. ``--predictions`` writes the former as JSON lines. ``--write`` replaces ``llmcalc/data/training_time.yaml``.
+Needs SciPy.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
@@ -54,6 +54,7 @@ SOURCES = {  # of docs/data/training_steps_*.csv, with their programs
     "torchtitan": ["torchtitan"], "automodel": [], "megatron_bridge": ["nemo-bridge"],
 }  # fmt: skip
 FACTOR, GROUP, HOST = 0.12, 0.1, 0.5  # logarithmic deviations of programs, of their GPUs and formats, and of launches
+STEP = 1e-5  # of a numerical slope
 NOISE = 0.08  # of a measured step
 MOST_WEIGHT = 30  # rows of a deployment that count in full
 
@@ -75,7 +76,8 @@ class Steps:
             if name not in models:
                 models[name] = llmcalc.load(each.get("config") or each["model"], overrides=each.get("overrides") or [])
             chosen = None
-            for run, layout in read_step({"model": models[name], **each["arguments"]}):
+            run, layouts = read_step({"model": models[name], **each["arguments"]})
+            for layout in layouts:
                 kernels = kernels_on(run, layout.mesh)
                 found = stage_works(run.architecture, kernels, layout, run.seq, run.state_bytes)
                 shape = shape_of(layout, kernels.accelerator.node)
@@ -113,11 +115,38 @@ class Steps:
         of_programs = np.repeat([FACTOR, HOST], len(self.names))
         spread = np.concatenate([SPREAD, of_programs, np.full(len(self.groups), GROUP)])
 
-        def residuals(values: np.ndarray) -> np.ndarray:
-            off = (np.log(self.seconds(values, places)) - target) * weight
-            return np.concatenate([np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1)), (values - start) / spread])
+        def errors(values: np.ndarray) -> np.ndarray:
+            return (np.log(self.seconds(values, places)) - target) * weight
 
-        return least_squares(residuals, start, max_nfev=30).x
+        def residuals(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([softened(errors(values)), (values - start) / spread])
+
+        def slopes(values: np.ndarray) -> np.ndarray:
+            """A step depends on one factor, one group and the launches of one program, which are moved together."""
+            found, base = np.zeros((len(places), len(values))), errors(values)
+            first, row = len(NAMES), np.arange(len(places))
+            for at in range(first):
+                found[:, at] = (errors(moved(values, at)) - base) / STEP
+            found[row, first + self.place[places]] = weight
+            hosts = slice(first + len(self.names), first + 2 * len(self.names))
+            found[row, hosts.start + self.place[places]] = (errors(moved(values, hosts)) - base) / STEP
+            found[row, hosts.stop + self.group[places]] = weight
+            scale = (softened(base + STEP) - softened(base - STEP)) / (2 * STEP)
+            return np.concatenate([found * scale[:, None], np.diag(1 / spread)])
+
+        return least_squares(residuals, start, slopes, max_nfev=30).x
+
+
+def softened(off: np.ndarray) -> np.ndarray:
+    """Return residuals that grow as the error where it is small, and as its root where it is large."""
+    return np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))
+
+
+def moved(values: np.ndarray, at: int | slice) -> np.ndarray:
+    """Return values of which some are moved by a small step."""
+    found = values.copy()
+    found[at] += STEP
+    return found
 
 
 def kind_of(arguments: Mapping[str, Any]) -> str:
@@ -233,7 +262,7 @@ def entries(steps: Steps, values: np.ndarray, spreads: Mapping[str, tuple[float,
     found: dict[str, Any] = {"coefficients": named(values), "programs": {}}
     for name, factor, host in zip(steps.names, factors, hosts, strict=True):
         own = {kind: rounded(factor * each) for (of, kind), each in zip(steps.groups, groups, strict=True) if of == name}
-        found["programs"][name] = {"factor": rounded(factor), "host": rounded(host), "factors": own}
+        found["programs"][str(name)] = {"factor": rounded(factor), "host": rounded(host), "factors": own}
     return found | {
         name: {"between": rounded(between), "inside": rounded(inside)} for name, (between, inside) in spreads.items()
     }

@@ -46,17 +46,17 @@ def step_time(
     Args:
         model: an architecture, or anything ``load`` reads. It must have one stack of layers.
         gpu: accelerator with their number, such as ``"h100:512"``.
-        tp: number of tensor-parallel ranks.
+        tp: number of tensor-parallel ranks (default: that of the fastest usual layout if no ranks are given, or 1).
         pp: number of pipeline stages.
         dp: number of data-parallel ranks (default: the GPUs that the other ranks leave).
         cp: number of context-parallel ranks.
         ep: number of expert-parallel ranks, of the data- and tensor-parallel ranks.
-        etp: number of tensor-parallel ranks per expert (default: 1).
-        sp: whether activations between the blocks are divided over tensor-parallel ranks (default: yes).
-        zero: ZeRO stage (default: 3 without pipeline stages, otherwise 1).
+        etp: number of tensor-parallel ranks per expert (default: ``tp``, or 1 if ``ep`` does not divide ``dp``).
+        sp: whether activations between the blocks are divided over tensor-parallel ranks.
+        zero: ZeRO stage (default: 0).
         zero_group: data-parallel ranks that share the weights with ZeRO-3 (default: all).
         virtual_stages: chunks of layers of each pipeline stage, in an interleaved schedule.
-        batch: sequences of a step on all GPUs (default: one for each data-parallel rank).
+        batch: sequences of a step on all GPUs (default: one for each data-parallel rank, or for each GPU without ranks).
         micro_batch: sequences of a micro-batch on a rank (default: the fastest).
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
         recompute: activation recomputation.

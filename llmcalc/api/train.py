@@ -23,6 +23,7 @@ def train(
     count: str = "causal",
     batch_tokens: float | str | None = None,
     gpu: Machine | str | None = None,
+    stack: str | None = None,
     mesh: Mesh | None = None,
     micro_batch: int = 1,
     recompute: str = "none",
@@ -51,6 +52,7 @@ def train(
         count: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
         batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
         gpu: GPUs: a string such as ``"h100:512"``, or the result of ``machine``.
+        stack: training program, such as ``torchtitan``. Without one, the interval of a step is wider.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
         micro_batch: sequences per micro-batch on each rank, for the memory per GPU and the time of a step.
         recompute: activation recomputation, for the memory per GPU and the time of a step.

@@ -19,6 +19,7 @@ SOURCES = {
     "gpus": ("inputs.gpus", "gpu_names"),
     "model_types": ("importers.hf.family_table", "names"),
     "laws": ("inputs.scaling_laws", "laws"),
+    "training_programs": ("training.programs", "programs"),
     "kinds": ("layers", "names"),
 }
 

@@ -79,16 +79,17 @@ def memory_arguments(given: dict[str, Any], architecture: Architecture) -> dict[
     return arguments | {option.name: found[option.name] for option in SIZES if option.name in found}
 
 
-def training_mesh(given: dict[str, Any], architecture: Architecture) -> Mesh | None:
-    """Return the mesh specified by the options for a training step, or None."""
+def training_mesh(given: dict[str, Any], architecture: Architecture, count: int | None) -> Mesh | None:
+    """Return the mesh specified by the options for a training step on a number of GPUs, or None."""
     from ..inputs.effects import check_effects
-    from ..inputs.settings import mesh_settings
+    from ..inputs.settings import mesh_on
 
-    if given["gpu"] is None:
+    if count is None:
         refuse(MESH, given, "without a GPU", "add {gpu=h100:512}")
+        return None
     found = settings(given, MESH)
     check_effects(_SETTINGS.values(), {"training": True, **found}, architecture)
-    return mesh_settings(found) if found else None
+    return mesh_on(found, count) if found else None
 
 
 def machine(given: dict[str, Any], *, needs_mfu: bool = True) -> Machine | None:

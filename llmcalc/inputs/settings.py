@@ -9,6 +9,7 @@ differences. ``pairs`` is another name of ``count``, the query-key pairs that ar
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from ..calc.sharding import MESH, Mesh
@@ -196,6 +197,21 @@ def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
     if own.get("pp", 1) == 1:  # without a pipeline, virtual stages have no effect
         own.pop("virtual_stages", None)
     return whole or Mesh(**own)
+
+
+def mesh_on(settings: Mapping[str, Any], count: int) -> Mesh:
+    """Return the mesh specified by individual fields on a number of GPUs, of which data parallelism takes the rest.
+
+    Experts that do not fit in data-parallel ranks alone are on single ranks.
+    """
+    others = prod(settings.get(name) or 1 for name in ("tp", "pp", "cp"))
+    dp = settings.get("dp") or max(count // others, 1)
+    etp = settings.get("etp") or (1 if dp % (settings.get("ep") or 1) else None)
+    mesh = mesh_settings({**settings, "dp": dp, "etp": etp})
+    if mesh.ranks != count:
+        text = f"dp · tp · pp · cp is {mesh.ranks}, but there are {count:,} GPUs"
+        raise InputError(text, parameter="gpu", hint="set {tp}, {pp} and {cp} so that their product divides the GPUs")
+    return mesh
 
 
 def serving_mesh(mesh: Mesh) -> Mesh:

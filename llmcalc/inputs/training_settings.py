@@ -31,12 +31,15 @@ MICRO_BATCH = Setting(
     "micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh"), option="micro-batch-size",
     help="Sequences per micro-batch on each rank (for the memory estimate).",
 )  # fmt: skip
+STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
+                help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
 STEP = (
     Setting("batch", int, least=1), changed(MICRO_BATCH, default=None, needs=()), Setting("seq", int, least=1),
-    Setting("recompute", str), Setting("attention", str, choices=("flash", "eager")), Setting("zero_group", int, least=1),
-    Setting("network_gbytes_per_gpu", float, above=0), Setting("dispatcher", str), Setting("stack", str),
+    Setting("recompute", str), Setting("attention", str, choices=("flash", "eager")),
+    Setting("zero_group", int, least=1), Setting("network_gbytes_per_gpu", float, above=0),
+    Setting("dispatcher", str, choices=("deepep", "all-to-all")), changed(STACK, needs=()),
     Setting("compile", bool, False),
-)  # fmt: skip
+)  # of ``step_time``
 RL_GPU = changed(
     GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
 )

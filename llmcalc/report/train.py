@@ -54,7 +54,7 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
         architecture, "train", lambda: _json(run, [*origins, *notes, *conventions, *architecture.notes]),
         f" on {about(run.tokens, '')} tokens{f', {_gpus(run)}' if machine else ''}", answer=_answer(run),
         workload=run.step.workload, lines=lines, facts=tuple(_facts(run)), derivation=derivation("train", run),
-        tables=_tables(run), summary=summary_table(_summary(run), "8 of 10 lie in") if machine else None,
+        tables=_tables(run), summary=summary_table(_summary(run)) if machine else None,
         assumed=assumed_settings(SETTINGS, _assumed(run)), notes=(*origins, *notes),
         details=(*assumptions(machine, run.price), *conventions),
     )  # fmt: skip
@@ -116,7 +116,8 @@ def _summary(run: Training) -> Iterator[Fact]:
         yield _spread("by published MFU" if run.basis == "steps" else "by its steps", other, "GPU-hours")
     if run.price and run.usual_cost is not None:
         usual, hours = usual_price(machine.accelerator, run.price), answer.hours
-        quoted = f"; quotes from ${run.price.low:,.2f} to ${run.price.high:,.2f}" if run.price.low < run.price.high else ""
+        low, high = run.price.low, run.price.high
+        quoted = f"; quotes from ${low:,.2f} to ${high:,.2f}" if low < high else ""
         ends = range_text(hours.low * usual, hours.high * usual, "$") if hours.low < hours.high else ""
         yield Fact("cost", f"${three_digits(run.usual_cost)}", note=f"at ${usual:,.2f}{quoted}", interval=ends)
     if run.fit:

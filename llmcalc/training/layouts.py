@@ -98,7 +98,8 @@ def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
     machine, known = run.machine, efficiencies()
     assert machine is not None
     slower = run.program.slower_attention(known.family_of(machine.accelerator.name))
-    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, run.dispatcher or run.program.dispatcher)
+    dispatcher = run.dispatcher or run.program.dispatcher
+    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, dispatcher)
     number_format = Format(known.kernel_with_peak(machine.number_format) or machine.number_format, 16)
     return TrainingKernels(machine.accelerator, mesh, number_format, known, execution)
 

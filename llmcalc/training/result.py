@@ -159,7 +159,7 @@ class Training(NotebookDisplay):
 
     @property
     def other_hours(self) -> Span | None:
-        """Accelerator-hours by the other estimate: the step beside a given MFU, or the published MFU beside the step."""
+        """Accelerator-hours by the other estimate: the steps beside a given MFU, or the published MFU beside them."""
         if self.machine is None or self.step_time is None:
             return None
         if self.machine.mfu_source == FROM_OPERATIONS:

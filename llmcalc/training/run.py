@@ -25,7 +25,7 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
-from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE
+from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE, STACK
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
@@ -37,7 +37,7 @@ from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
-    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE,
+    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
     changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "stored_scores")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
@@ -227,7 +227,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     return Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
-        {"lora_rank": own["lora_rank"], "lora_targets": targets}, step_settings=step_settings, price=own["price"],
+        {"lora_rank": own["lora_rank"], "lora_targets": targets}, program(own["stack"]), step_settings=step_settings, price=own["price"],
         energy=(own["watts"], own["pue"], own["carbon"]), given_fit=own["fit"],
     )  # fmt: skip
 

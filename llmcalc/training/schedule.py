@@ -7,8 +7,8 @@ pipeline          m · slowest + (all stages - slowest) / virtual stages, for m 
 replicas          gradients and gathered weights are exchanged while the step computes, or after it
 optimizer         the bytes of weights, gradients and states over the memory bandwidth
 
-Times that run at once are combined by a norm of 3: the longer one counts, and a part of the other if it is nearly as long.
-All numbers may be arrays, of many layouts or many runs.
+Times that run at once are combined by a norm of 3: the longer one counts, and a part of the other if it is nearly as
+long. All numbers may be arrays, of many layouts or many runs.
 """
 
 from __future__ import annotations
@@ -181,9 +181,9 @@ class Slot(NamedTuple):
 def slot_of(stage: StageWork, c: TrainingCoefficients, overlaps: Overlaps) -> Slot:
     """Return the time of a micro-batch on a stage."""
     passes = stage.forward, stage.backward, stage.again
-    alone = (pass_seconds(Work(*each[:6]), c, overlaps) for each in passes)
+    forward, backward, again = (pass_seconds(Work(*each[:6]), c, overlaps) for each in passes)
     whole = sum(pass_seconds(each, c, overlaps) for each in passes)
-    return Slot(*alone, _joined(whole, c.network * stage.sends, overlaps.sends))
+    return Slot(forward, backward, again, _joined(whole, c.network * stage.sends, overlaps.sends))
 
 
 class Schedule(NamedTuple):
@@ -218,9 +218,8 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     fewer.
     """
     slots = [slot_of(stage, c, overlaps) for stage in stages]
-    pace, whole = _largest(slot.total for slot in slots), sum(
-        stage.count * slot.total for stage, slot in zip(stages, slots, strict=True)
-    )  # fmt: skip
+    pace = _largest(slot.total for slot in slots)
+    whole = sum(stage.count * slot.total for stage, slot in zip(stages, slots, strict=True))
     bubble = (whole - pace) / shape.virtual_stages
     pipeline = shape.n_batches * pace + bubble
     computed = shape.n_batches * _largest(slot.computed for slot in slots)

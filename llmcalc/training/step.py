@@ -96,6 +96,7 @@ class TrainingStep:
     hidden: float
 
 
+Exchanged = dict[tuple[str, str], float]  # seconds by phase and group, and the number of calls of a phase
 _KnownPasses = dict[tuple[object, ...], tuple[Passes, Operation, Operation]]
 
 
@@ -148,9 +149,9 @@ class _Stage:
             self.layout.recompute == SELECTIVE and isinstance(operation, Attention)
         )
 
-    def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> dict[tuple[str, str], float]:
-        """Return the seconds of the collectives of a micro-batch by phase and group, and those of replicas in a step."""
-        found: dict[tuple[str, str], float] = {}
+    def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> Exchanged:
+        """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
+        found: Exchanged = {}
         for each in collectives:
             moved = message_bytes(self.model, each, each.elements, values)
             is_plain = each.kind == ALL_TO_ALL and self.model.execution.dispatcher != DEEPEP
@@ -188,7 +189,8 @@ class _Stage:
 
         def of(phase: str) -> Work:
             tp = exchanged.get((phase, TP), 0.0) + exchanged.get((phase, ETP), 0.0)
-            return Work(calls=exchanged.get((phase, ""), 0.0), tp=tp, ep=exchanged.get((phase, EP), 0.0), cp=exchanged.get((phase, CP), 0.0))
+            ep, cp, calls = (exchanged.get((phase, group), 0.0) for group in (EP, CP, ""))
+            return Work(calls=calls, tp=tp, ep=ep, cp=cp)
 
         again = again.plus(of(FORWARD)) if self.layout.recompute == FULL else again
         sends, replicas = exchanged.get(("", PP), 0.0), exchanged.get(("", DP), 0.0)
@@ -274,9 +276,14 @@ def training_step(
     architecture: Architecture, model: TrainingKernels, layout: TrainingLayout, seq: int, state_bytes: float,
     coefficients: TrainingCoefficients, overlaps: Overlaps, factor: float,
 ) -> TrainingStep:  # fmt: skip
-    """Return the time of a training step, with the arguments of ``stage_works``.
+    """Return the time of a training step.
 
     Args:
+        architecture: the model.
+        model: work of the kernels on the mesh of the layout.
+        layout: how the step is divided over the GPUs.
+        seq: tokens per sequence.
+        state_bytes: bytes of optimizer states and master copy per parameter.
         coefficients: coefficients that are fitted to published steps.
         overlaps: which collectives the program runs at the same time as kernels.
         factor: time of its steps relative to that of any program.

@@ -80,7 +80,8 @@ class TrainingTime:
         return {
             "seconds": self.step.seconds, "low": self.interval.low, "high": self.interval.high,
             "parts": dict(self.step.parts), "hidden": self.step.hidden, "tokens": self.tokens, "gpus": self.gpus,
-            "tokens_per_second": self.tokens_per_second, "tokens_per_s_gpu": self.tokens_per_second, "mfu": self.utilisation._asdict(),
+            "tokens_per_second": self.tokens_per_second, "tokens_per_s_gpu": self.tokens_per_second,
+            "mfu": self.utilisation._asdict(),
             "mesh": {name: getattr(mesh, name) for name in sizes}, "micro_batches": mesh.batches,
             "micro_batch": layout.micro_batch, "recompute": layout.recompute, "layout": self.origin,
             "program": self.program, "reasons": list(self.interval.reasons),

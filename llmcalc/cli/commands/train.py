@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH
+from ...inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, STACK
 from ..memory_options import (
     ADAPTERS,
     DTYPE,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...training.files import TrainingFile
 
 POWER = tuple(map(option_of, ENERGY))
-STEP = option_of(MICRO_BATCH)
+STEP, PROGRAM = option_of(MICRO_BATCH), option_of(STACK)
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, option_of(BATCH_TOKENS))
 
 
@@ -42,8 +42,8 @@ def run(model: str, **given: Any) -> Answer:
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
     own = {
-        **values((*RUN, STEP, DTYPE, *ADAPTERS), given), **amounts, "model": architecture, "gpu": gpus,
-        "mesh": training_mesh(given, architecture),
+        **values((*RUN, STEP, PROGRAM, DTYPE, *ADAPTERS), given), **amounts, "model": architecture, "gpu": gpus,
+        "mesh": training_mesh(given, architecture, gpus.count if gpus else None),
         "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
     }  # fmt: skip
     result = read_run(own, file.settings if file else None).answer()
@@ -70,5 +70,5 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
     }  # fmt: skip
 
 
-OPTIONS = (*RUN, WITH, *MACHINE, *POWER, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
+OPTIONS = (*RUN, WITH, *MACHINE, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
 COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)

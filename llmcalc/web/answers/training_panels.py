@@ -101,17 +101,13 @@ def _hours(case: TrainingCase) -> dict[str, Any]:
     assert on
     assert run.hours
     assert case.spent
-    hours, expected = case.spent.hours, run.expected
+    hours = case.spent.hours
     share = range_text(100 * on.mfu.low, 100 * on.mfu.high)
-    ends = range_text(hours.low / run.hours.mid, hours.high / run.hours.mid)
-    runs = "the run of this model" if expected and expected.is_published else "80 % of runs"
-    note = f"of the hours at the middle of the MFU, in {runs}"
     return lines(
         "GPU-hours", range_text(hours.low, hours.high),
         ("compute", f"{four_digits(run.mfu_flops)} FLOPs", "as the MFU counts them"),
         ("peak of a GPU", f"{four_digits(on.peak)} FLOP/s", f"dense, in {on.number_format}"),
         ("MFU", f"{share} %", on.mfu_source),
-        *([("published runs", f"{ends}×", note)] if expected else []),
     )  # fmt: skip
 
 
