@@ -56,7 +56,7 @@ def step_time(
         zero: ZeRO stage (default: 0).
         zero_group: data-parallel ranks that share the weights with ZeRO-3 (default: all).
         virtual_stages: chunks of layers of each pipeline stage, in an interleaved schedule.
-        batch: sequences of a step on all GPUs (default: one for each data-parallel rank, or for each GPU without ranks).
+        batch: sequences of a step on all GPUs (default: one for each data-parallel rank, or each GPU without ranks).
         micro_batch: sequences of a micro-batch on a rank (default: the fastest).
         seq: tokens per sequence (default: 2048, or the model's learned positions if fewer).
         recompute: activation recomputation.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.record import changed
 from ..core.setting import AMOUNT, TEXTS, Setting
-from .settings import GPU, TOKENS
+from .settings import GPU, RECOMPUTE, TOKENS
 
 OF_GPU = ("gpus",)
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
@@ -35,7 +35,7 @@ STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_p
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
 STEP = (
     Setting("batch", int, least=1), changed(MICRO_BATCH, default=None, needs=()), Setting("seq", int, least=1),
-    Setting("recompute", str), Setting("attention", str, choices=("flash", "eager")),
+    changed(RECOMPUTE, needs=()), Setting("attention", str, choices=("flash", "eager")),
     Setting("zero_group", int, least=1), Setting("network_gbytes_per_gpu", float, above=0),
     Setting("dispatcher", str, choices=("deepep", "all-to-all")), changed(STACK, needs=()),
     Setting("compile", bool, False),

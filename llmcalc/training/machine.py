@@ -8,6 +8,7 @@ from ..data import table
 from ..estimate.amounts import share
 from ..estimate.cost import (
     AS_GIVEN,
+    SIXTEEN_BIT,
     UNKNOWN,
     Machine,
     Span,
@@ -55,8 +56,8 @@ def read_machine(
 
 def precision_of(accelerator: Accelerator, wanted: str | None) -> str:
     """Return the number format of the peak of matrix products in a format, such as ``fp4`` for NVFP4."""
-    if wanted is None or wanted in accelerator.peak:
-        return number_format_of(accelerator, wanted)
     known = efficiencies()
-    peaks = known.peaks_of(known.kernel_of(wanted))
+    peaks = known.peaks_of(known.kernel_of(wanted)) if wanted else []
+    if wanted is None or wanted in accelerator.peak or set(peaks) & set(SIXTEEN_BIT):  # formats that are expanded
+        return number_format_of(accelerator, wanted)
     return next((name for name in peaks if name in accelerator.peak), None) or number_format_of(accelerator, wanted)

@@ -227,8 +227,9 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     return Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
-        {"lora_rank": own["lora_rank"], "lora_targets": targets}, program(own["stack"]), step_settings=step_settings, price=own["price"],
-        energy=(own["watts"], own["pue"], own["carbon"]), given_fit=own["fit"],
+        {"lora_rank": own["lora_rank"], "lora_targets": targets}, program(own["stack"]),
+        step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
+        given_fit=own["fit"],
     )  # fmt: skip
 
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from math import log2
 from typing import Any
 
-from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, Collective
-from ..calc.communication import GRADIENTS, WEIGHTS, communication
+from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, UPDATE, Collective
+from ..calc.communication import WEIGHTS, communication
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
@@ -159,7 +159,7 @@ class _Stage:
                 moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
-                seconds *= self.trained_share if each.tensor == GRADIENTS else 1
+                seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
             elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
                 seconds = float(training_exchange_seconds(self.model, each, values))
             elif each.kind != SEND and each.ranks > self.model.accelerator.node:
@@ -222,9 +222,11 @@ def replica_seconds(
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.
     """
-    node = model.accelerator.node
-    ranks = min(zero_group or each.ranks, each.ranks) if each.tensor == WEIGHTS else each.ranks
+    node, ranks = model.accelerator.node, each.ranks
     apart = max(model.mesh.ranks // model.mesh.pp // ranks, 1) if each.group == DP else 1  # between two members
+    if zero_group and each.tensor == WEIGHTS and zero_group < ranks:
+        ranks = zero_group
+        each = each._replace(ranks=ranks)
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
         return float(collective_seconds(model, each, moved, ranks * apart))

@@ -12,9 +12,10 @@ from ..core.setting import check_values, read_lengths, read_texts
 from ..estimate.cost import AS_GIVEN, Machine, Span
 from ..fitting.layouts import divisors
 from ..inputs.defaults import default_seq
+from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
 from ..inputs.models import read_model
-from ..inputs.settings import ADAPTERS, GPU, check_expert_ranks, mesh_on
+from ..inputs.settings import ADAPTERS, GPU, IS_TRAINING, check_expert_ranks, mesh_on
 from ..inputs.training_settings import PRECISION, STEP
 from .kernels import FLASH
 from .layouts import layout_on, training_time
@@ -64,7 +65,10 @@ def read_step(given: Mapping[str, Any]) -> tuple[Run, list[TrainingLayout]]:
     )  # fmt: skip
     if not any(own[each.name] for each in OF_MESH) and count > 1:
         return run, []
-    mesh = mesh_on({each.name: own[each.name] for each in OF_MESH}, count)
+    sizes = {each.name: own[each.name] for each in OF_MESH}
+    of_experts = {name: sizes[name] for name in ("ep", "etp")}
+    check_effects((*OF_MESH, IS_TRAINING), {**of_experts, "training": True}, architecture)
+    mesh = mesh_on(sizes, count)
     check_expert_ranks(mesh)
     return run, [*_layouts(run, mesh, own)]
 

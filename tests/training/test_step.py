@@ -8,38 +8,40 @@ import pytest
 
 import llmcalc
 from llmcalc.calc.memory.number_formats import Format
+from llmcalc.calc.memory.optimizer import Adapters
 from llmcalc.calc.sharding import Mesh
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.kernels.efficiencies import efficiencies
 from llmcalc.schema.preset_files import names
-from llmcalc.training.kernels import TrainingCoefficients, TrainingKernels
-from llmcalc.training.step import (
+from llmcalc.training.kernels import STORED, Execution, TrainingKernels
+from llmcalc.training.schedule import (
     BACKWARD_PASS,
     BUBBLE,
     COMMUNICATION,
     FORWARD_PASS,
-    FULL,
     OPTIMIZER,
     RECOMPUTATION,
     REPLICAS,
-    SELECTIVE,
-    TrainingLayout,
-    TrainingStep,
-    training_step,
+    Overlaps,
+    TrainingCoefficients,
 )
+from llmcalc.training.step import FULL, SELECTIVE, TrainingLayout, TrainingStep, training_step
 
 MODELS = sorted({location.file: name for name, location in names().items()}.values())
 SEQ, NONE = 2053, "none"
-ALONE = TrainingCoefficients(1.0, 0.0)  # times of brief measurements of kernels
+ALONE, PLAIN = TrainingCoefficients(), Overlaps(replicas=1)  # times of brief measurements of kernels
 
 
 def step(
     name: str, mesh: Mesh | None = None, *, micro_batch: int = 3, recompute: str = NONE, seq: int = SEQ,
     gpu: str = "h100-sxm", number_format: str = "bf16", coefficients: TrainingCoefficients = ALONE,
+    overlaps: Overlaps = PLAIN, execution: Execution | None = None,
 ) -> TrainingStep:  # fmt: skip
     mesh = mesh or Mesh()
-    model = TrainingKernels(accelerator(gpu), mesh, Format(number_format, 16), efficiencies(), coefficients)
-    return training_step(llmcalc.load(name), model, TrainingLayout(mesh, micro_batch, recompute), seq, 12)
+    model = TrainingKernels(accelerator(gpu), mesh, Format(number_format, 16), efficiencies(), execution or Execution())
+    return training_step(
+        llmcalc.load(name), model, TrainingLayout(mesh, micro_batch, recompute), seq, 12, coefficients, overlaps, 1.0
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -106,7 +108,7 @@ def test_replicas_exchange_during_the_computation() -> None:
     alone = step("llama3-8b")
     hidden = step("llama3-8b", Mesh(dp=512, zero=3))
     assert hidden.hidden > 0
-    assert hidden.parts.keys() == alone.parts.keys()
+    assert hidden.parts.get(REPLICAS, 0.0) < 0.01 * alone.seconds
     assert hidden.parts[OPTIMIZER] < alone.parts[OPTIMIZER] / 500
     shown = step("llama3-8b", Mesh(dp=512, zero=3), micro_batch=1, seq=127)
     assert shown.parts[REPLICAS] > 0
@@ -119,15 +121,43 @@ def test_replicas_share_the_network_of_a_node_with_tensor_parallel_ranks() -> No
     assert exchanged[1] > 0.8 * exchanged[0]  # an eighth of the bytes over an eighth of the network
 
 
-def test_the_fitted_coefficients() -> None:
-    plain, slower, longer = (step("qwen3-0.6b", coefficients=TrainingCoefficients(*own))
-                             for own in ((1, 0), (1.5, 0), (1, 31)))  # fmt: skip
-    ratio = (slower.seconds - plain.parts[OPTIMIZER]) / (plain.seconds - plain.parts[OPTIMIZER])
-    assert 1.3 < ratio < 1.5  # kernels without contractions stay the same
-    each = longer.parts[FORWARD_PASS] - plain.parts[FORWARD_PASS]
-    assert longer.parts[BACKWARD_PASS] - plain.parts[BACKWARD_PASS] == pytest.approx(2 * each)
-    assert each == pytest.approx(31e-6 * round(each / 31e-6))
-    assert each > 28 * 5 * 31e-6
+def test_each_coefficient_changes_its_own_part() -> None:
+    mesh = Mesh(dp=2, tp=2, zero=1)
+    plain = step("qwen3-0.6b", mesh)
+    for name, value in {"products": 1.5, "attention": 1.5, "memory": 1.5, "links": 2.0}.items():
+        found = step("qwen3-0.6b", mesh, coefficients=TrainingCoefficients(**{name: value}))
+        part = COMMUNICATION if name == "links" else FORWARD_PASS
+        assert found.parts[part] > plain.parts[part], name
+        assert found.parts[OPTIMIZER] == plain.parts[OPTIMIZER]
+    slow = step("qwen3-0.6b", mesh, coefficients=TrainingCoefficients(kernel_us=997.0))
+    n_operations = 28 * 5  # products of a layer with fused projections
+    assert slow.parts[FORWARD_PASS] > n_operations * 997e-6
+    assert slow.parts[BACKWARD_PASS] / slow.parts[FORWARD_PASS] == pytest.approx(1.7, abs=0.3)
+
+
+def test_adapters_compute_no_gradients_of_weights_and_exchange_only_their_own() -> None:
+    adapters = Adapters(7, ("wq", "wk", "wv", "wo"))
+    mesh = Mesh(dp=16, zero=1)
+    whole, own = step("llama3-8b", mesh), step("llama3-8b", mesh, execution=Execution(adapters=adapters))
+    assert own.parts[BACKWARD_PASS] < 0.72 * whole.parts[BACKWARD_PASS]
+    assert own.parts[FORWARD_PASS] > whole.parts[FORWARD_PASS]  # and products with the adapters
+    exchanged = [each.hidden + each.parts.get(REPLICAS, 0) for each in (whole, own)]
+    n_adapters = 7 * 32 * (2 * (4096 + 4096) + 2 * (4096 + 1024))
+    assert exchanged[1] / exchanged[0] == pytest.approx(n_adapters / 8_030_261_248, rel=0.01)
+
+
+def test_stored_scores_take_longer_with_the_square_of_the_length() -> None:
+    stored = Execution(attention=STORED)
+    for seq, least in ((1024, 1.0), (8192, 1.3)):
+        plain, slow = (step("llama3-8b", seq=seq, execution=each) for each in (Execution(), stored))
+        assert slow.seconds > least * plain.seconds
+
+
+def test_a_plain_exchange_sends_a_token_to_each_of_its_experts() -> None:
+    mesh = Mesh(dp=16, ep=16, etp=1)
+    plain, once = (step("qwen3-30b-a3b", mesh, execution=Execution(dispatcher=name)) for name in ("", "deepep"))
+    assert plain.parts[COMMUNICATION] > 1.1 * once.parts[COMMUNICATION]
+    assert plain.parts[FORWARD_PASS] == once.parts[FORWARD_PASS]
 
 
 @pytest.mark.parametrize("settings", [{"number_format": "fp8"}, {"gpu": "b200-180gb"}, {"micro_batch": 2}])

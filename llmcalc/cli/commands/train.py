@@ -70,5 +70,7 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
     }  # fmt: skip
 
 
-OPTIONS = (*RUN, WITH, *MACHINE, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
+OPTIONS = (
+    *RUN, WITH, *MACHINE, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT,
+)  # fmt: skip
 COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)

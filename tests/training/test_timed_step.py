@@ -1,0 +1,110 @@
+"""``step_time``: its arguments, its interval, and the same step by ``train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import llmcalc
+from llmcalc.core.errors import InputError
+from llmcalc.training.programs import program, programs
+from llmcalc.training.training_time import FASTEST, GIVEN
+
+MESH: dict[str, Any] = {"tp": 2, "pp": 2, "dp": 4, "zero": 1}
+
+
+def test_a_step_of_train_is_that_of_step_time() -> None:
+    mesh = llmcalc.Mesh(**MESH)
+    run = llmcalc.train("llama3-8b", "1T", seq=4096, gpu="h100:16", mesh=mesh, batch_tokens=48 * 4096, micro_batch=3,
+                        recompute="full", stack="megatron-core").step_time  # fmt: skip
+    assert run
+    own = llmcalc.step_time("llama3-8b", "h100:16", **MESH, seq=4096, batch=48, micro_batch=3, recompute="full",
+                            stack="megatron-core")  # fmt: skip
+    assert (own.seconds, own.low, own.high) == (run.seconds, run.low, run.high)
+    assert own.parts == run.parts
+    assert own.origin == GIVEN
+
+
+def test_data_parallel_ranks_are_the_rest_of_the_gpus() -> None:
+    rest = {name: size for name, size in MESH.items() if name != "dp"}
+    own, same = (llmcalc.step_time("llama3-8b", "h100:16", **each, batch=16) for each in (MESH, rest))
+    assert own.seconds == same.seconds
+    with pytest.raises(InputError, match="12, but there are 16 GPUs"):
+        llmcalc.step_time("llama3-8b", "h100:16", tp=3, dp=4)
+
+
+def test_a_step_without_ranks_is_on_the_fastest_layout() -> None:
+    found = llmcalc.step_time("llama3-8b", "h100:8", batch=64, seq=4096)
+    assert found.origin == FASTEST
+    given = {name: getattr(found.step.layout.mesh, name) for name in ("tp", "pp", "dp", "zero", "sp")}
+    again = llmcalc.step_time("llama3-8b", "h100:8", **given, batch=64, seq=4096, recompute=found.step.layout.recompute,
+                              micro_batch=found.step.layout.micro_batch)  # fmt: skip
+    assert again.seconds == pytest.approx(found.seconds)
+
+
+def test_the_micro_batch_is_the_fastest_if_none_is_given() -> None:
+    times = [llmcalc.step_time("gpt2", "a100-sxm-80gb:2", dp=2, batch=24, micro_batch=size, seq=512).seconds
+             for size in (1, 2, 3, 4, 6, 12)]  # fmt: skip
+    assert llmcalc.step_time("gpt2", "a100-sxm-80gb:2", dp=2, batch=24, seq=512).seconds == min(times)
+
+
+@pytest.mark.parametrize("wrong", [
+    {"batch": 7, "dp": 4, "tp": 2}, {"batch": 8, "dp": 8, "micro_batch": 3}, {"tp": 7}, {"dispatcher": "mail"},
+    {"attention": "slow"}, {"precision": "int3"}, {"recompute": "some"}, {"ep": 2, "dp": 8},
+    {"network_gbytes_per_gpu": 0},
+])  # fmt: skip
+def test_wrong_arguments_are_one_message(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        llmcalc.step_time("llama3-8b", "h100:8", **wrong)
+
+
+def test_a_model_of_several_stacks_has_no_step() -> None:
+    with pytest.raises(InputError, match="one stack"):
+        llmcalc.step_time("t5-11b", "h100:8")
+
+
+@pytest.mark.parametrize("gpu", ["mi300x:8", "mi355x:8", "tpu-v5p:8", "tpu-v6e:8", "b300:8", "gb200-186gb:4"])
+def test_every_accelerator_with_a_peak_has_a_step(gpu: str) -> None:
+    found = llmcalc.step_time("llama3-8b", gpu, zero=3, batch=64, seq=4096)
+    assert 0.1 < found.mfu < 0.9
+    wide = found.high / found.low
+    known = llmcalc.step_time("llama3-8b", "h100:8", zero=3, batch=64, seq=4096, stack="megatron-core")
+    assert wide > known.high / known.low
+
+
+def test_an_unknown_program_has_the_wider_interval() -> None:
+    known, other = (llmcalc.step_time("llama3-8b", "h100:8", zero=3, batch=64, seq=4096, stack=name)
+                    for name in ("torchtitan", "homegrown"))  # fmt: skip
+    assert other.high / other.low > known.high / known.low
+    assert other.program == ""
+    assert known.program == "torchtitan"
+
+
+def test_what_makes_a_step_shorter_or_longer() -> None:
+    def seconds(**changes: Any) -> float:
+        own = {"tp": 4, "dp": 16, "zero": 1, "batch": 64, "micro_batch": 1, "seq": 4096, **changes}
+        return llmcalc.step_time("llama3-70b", "h100:64", **own).seconds
+
+    plain = seconds()
+    assert seconds(precision="fp8") < plain
+    assert seconds(lora_rank=16) < plain
+    assert seconds(recompute="full") > 1.2 * plain
+    assert seconds(network_gbytes_per_gpu=1.0) > plain > seconds(network_gbytes_per_gpu=400.0)
+    assert seconds(attention="eager") > plain
+    assert seconds(stack="megatron-lm-2021") > plain  # nothing runs beside its kernels
+
+
+def test_a_group_of_zero_gathers_weights_over_fewer_ranks() -> None:
+    own: dict[str, Any] = {"dp": 256, "zero": 3, "batch": 256, "seq": 512, "network_gbytes_per_gpu": 6.0}
+    whole, part = (llmcalc.step_time("llama3-8b", "a100-sxm-80gb:256", **own, zero_group=group) for group in (None, 8))
+    assert part.seconds < whole.seconds
+
+
+def test_programs_have_facts_and_factors() -> None:
+    assert program("no such program") is programs()[""]
+    for name, each in programs().items():
+        assert each.title
+        assert each.name == name
+        assert 0.5 < each.factor < 2
+        assert all(0.5 < factor < 2 for factor in each.factors.values())
