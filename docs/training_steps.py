@@ -10,12 +10,15 @@ from pathlib import Path
 from measurements import Row, Section
 
 import llmcalc
+from llmcalc.core.record import changed
 from llmcalc.data import table
 from llmcalc.estimate.cost import AS_GIVEN, Machine, Span
 from llmcalc.inputs.gpus import read_gpus
-from llmcalc.training.kernels import TrainingCoefficients
+from llmcalc.training.kernels import FLASH, STORED
 from llmcalc.training.layouts import training_time
+from llmcalc.training.programs import program
 from llmcalc.training.run import Run
+from llmcalc.training.schedule import TrainingCoefficients
 from llmcalc.training.step import TrainingLayout
 from llmcalc.training.training_time import TrainingTime
 
@@ -25,6 +28,10 @@ MPT = {
     "7b": (4096, 32, 32), "13b": (5120, 40, 40), "30b": (7168, 56, 48), "70b": (8192, 64, 80),
 }  # fmt: skip
 GPT = {"22b": (6144, 64, 48), "175b": (12288, 96, 96), "530b": (20480, 128, 105), "1t": (25600, 160, 128)}
+PROGRAMS = {
+    "mpt": "llm-foundry", "korthikanti": "megatron-lm-2022", "simumax": "megatron-core", "torchtitan": "torchtitan",
+    "automodel": "automodel", "megatron_bridge": "megatron-bridge",
+}  # fmt: skip
 FEWER = {"deepseekv2": "deepseek-v2-236b", "deepseekv3": "deepseek-v3-671b", "llama3-405b": "llama3.1-405b"}
 
 
@@ -58,13 +65,18 @@ def layout_of(row: Mapping[str, str]) -> TrainingLayout:
     return TrainingLayout(mesh, micro, row["recompute"])
 
 
-def estimated(row: Mapping[str, str], coefficients: TrainingCoefficients) -> TrainingTime:
-    """Return the time of the step of a row."""
+def estimated(source: str, row: Mapping[str, str], coefficients: TrainingCoefficients) -> TrainingTime:
+    """Return the time of the step of a row of a source. The factors of its program are not used."""
     gpus, kind = read_gpus(row["gpu"]), {"mxfp8": "fp8", "nvfp4": "fp4"}.get(row["precision"], row["precision"])
     assert gpus.accelerator is not None
     machine = Machine(gpus.accelerator, int(row["gpus"]), kind, Span(1, 1, 1), AS_GIVEN)
     seq, tokens = int(row["seq"]), int(row["batch"]) * int(row["seq"])
-    run = Run(model(row["model"]), tokens, seq, batch_tokens=tokens, machine=machine)
+    own = changed(program(PROGRAMS[source]), factor=1.0, factors={})
+    stored = STORED if source == "korthikanti" else FLASH
+    run = Run(
+        model(row["model"]), tokens, seq, batch_tokens=tokens, machine=machine, program=own, attention=stored,
+        is_compiled=source == "torchtitan",
+    )  # fmt: skip
     found = training_time(run, layout_of(row), coefficients)
     assert found is not None
     return found
@@ -83,13 +95,13 @@ def steps(source: str) -> Callable[[], Iterator[Row]]:
                 f"{row['model']} in {row['precision']} on {row['gpus']} {row['gpu']}, seq {row['seq']}, "
                 f"micro-batch {row['micro_batch']}, batch {row['batch']}{', ' if sizes else ''}{sizes}{again}"
             )
-            yield Row(case, float(row["tokens_per_s"]), estimated(row, left_out).tokens_per_second, "tokens/s")
+            yield Row(case, float(row["tokens_per_s"]), estimated(source, row, left_out).tokens_per_second, "tokens/s")
 
     return rows
 
 
 def section(source: str, remark: str) -> Section:
-    """Return a table of the throughput per GPU. The coefficients are fitted to the other sources."""
+    """Return a table of the throughput per GPU. The coefficients are fitted without the program of the source."""
     return Section(f"training_steps_{source}.csv", steps(source), remark, "train", "step_time", "")
 
 
@@ -97,7 +109,7 @@ SOURCES = ("mpt", "korthikanti", "simumax", "torchtitan", "automodel", "megatron
 SECTIONS = {
     "Training steps of llm-foundry": section(
         "mpt",
-        "The runs of 2023 with long sequences use FlashAttention-1, which is slower on H100 than the measured kernels.",
+        "The runs of 2023 use FlashAttention-1, which is slower on H100 than the measured kernels.",
     ),
     "Training steps of Megatron-LM in 2022": section("korthikanti", "These runs store the attention scores."),
     "Training steps of Megatron-LM, models with fewer layers": section(

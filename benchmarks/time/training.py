@@ -39,8 +39,8 @@ from llmcalc.training.timed_step import read_step
 from .intervals import inside_share, two_variances
 
 FILE = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "training_time.yaml"
-# by physics, with the logarithmic deviation: kernels of a long run have a lower clock than in a brief measurement; fp8 at
-# large shapes; launches of PyTorch; collectives beside computation
+# by physics, with the logarithmic deviation: kernels of a long run have a lower clock than in a brief measurement, the
+# host takes some microseconds to launch a kernel, and collectives share the memory with computation
 PRIORS = {
     "products": (1.08, 0.12), "low_bits": (1.0, 0.2), "experts": (1.2, 0.3), "attention": (1.1, 0.25),
     "memory": (1.25, 0.25), "kernel_us": (8.0, 0.4), "call_us": (40.0, 0.5), "links": (1.1, 0.3), "network": (1.3, 0.4),
@@ -229,7 +229,8 @@ def main() -> None:
         widths[name] = exp(QUANTILE * float(np.hypot(*spreads[name])))
         covered = np.abs(np.log(found / steps.measured)) <= log(widths[name])
         shares = [f"{covered[steps.table == each].mean():.2f}" for each in dict.fromkeys(steps.table)]
-        print(f"{name}: {spreads[name]}, x/÷{widths[name]:.2f} contains {covered.mean():.2f}, by table {', '.join(shares)}")
+        print(f"{name}: {spreads[name]}, x/÷{widths[name]:.2f} contains {covered.mean():.2f}")
+        print(f"  by table {', '.join(shares)}")
     own = entries(steps, whole, spreads)
     print(yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=160))
     if options.write:
@@ -261,7 +262,8 @@ def entries(steps: Steps, values: np.ndarray, spreads: Mapping[str, tuple[float,
     factors, hosts, groups = np.split(np.exp(values[len(NAMES) :]), [len(steps.names), 2 * len(steps.names)])
     found: dict[str, Any] = {"coefficients": named(values), "programs": {}}
     for name, factor, host in zip(steps.names, factors, hosts, strict=True):
-        own = {kind: rounded(factor * each) for (of, kind), each in zip(steps.groups, groups, strict=True) if of == name}
+        known = zip(steps.groups, groups, strict=True)
+        own = {kind: rounded(factor * each) for (of, kind), each in known if of == name}
         found["programs"][str(name)] = {"factor": rounded(factor), "host": rounded(host), "factors": own}
     return found | {
         name: {"between": rounded(between), "inside": rounded(inside)} for name, (between, inside) in spreads.items()

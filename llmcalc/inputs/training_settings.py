@@ -34,10 +34,15 @@ MICRO_BATCH = Setting(
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
 STEP = (
-    Setting("batch", int, least=1), changed(MICRO_BATCH, default=None, needs=()), Setting("seq", int, least=1),
-    changed(RECOMPUTE, needs=()), Setting("attention", str, choices=("flash", "eager")),
-    Setting("zero_group", int, least=1), Setting("network_gbytes_per_gpu", float, above=0),
-    Setting("dispatcher", str, choices=("deepep", "all-to-all")), changed(STACK, needs=()),
+    Setting("batch", int, least=1),
+    changed(MICRO_BATCH, default=None, needs=()),
+    Setting("seq", int, least=1),
+    changed(RECOMPUTE, needs=()),
+    Setting("attention", str, choices=("flash", "eager")),
+    Setting("zero_group", int, least=1),
+    Setting("network_gbytes_per_gpu", float, above=0),
+    Setting("dispatcher", str, choices=("deepep", "all-to-all")),
+    changed(STACK, needs=()),
     Setting("compile", bool, False),
 )  # of ``step_time``
 RL_GPU = changed(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..calc.sharding import MESH
 from ..core.errors import spelled
+from ..core.record import changed
 from ..estimate.cost import Span
 from ..estimate.prices import usual_price
 from ..training.published_runs import (
@@ -55,7 +57,7 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
         f" on {about(run.tokens, '')} tokens{f', {_gpus(run)}' if machine else ''}", answer=_answer(run),
         workload=run.step.workload, lines=lines, facts=tuple(_facts(run)), derivation=derivation("train", run),
         tables=_tables(run), summary=summary_table(_summary(run)) if machine else None,
-        assumed=assumed_settings(SETTINGS, _assumed(run)), notes=(*origins, *notes),
+        assumed=assumed_settings((*SETTINGS, *MESH), _assumed(run)), notes=(*origins, *notes),
         details=(*assumptions(machine, run.price), *conventions),
     )  # fmt: skip
 
@@ -93,7 +95,8 @@ def _assumed(run: Training) -> dict[str, Any]:
     """Return the values of settings that the answer depends on."""
     found: dict[str, Any] = {"tokens": about(run.tokens, "").replace(" ", ""), "seq": run.step.workload.seq}
     if timed := run.step_time:
-        found |= {**non_defaults(timed.step.layout.mesh), "micro_batch": timed.step.layout.micro_batch}
+        mesh = changed(timed.step.layout.mesh, micro_batches=None)
+        found |= {**non_defaults(mesh), "micro_batch": timed.step.layout.micro_batch}
         found |= {"batch_tokens": timed.tokens, "recompute": timed.step.layout.recompute}
     return found
 
@@ -125,10 +128,11 @@ def _summary(run: Training) -> Iterator[Fact]:
     if spans := [one.mwh for one in run.emissions]:
         ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
         middle = sorted(each.mid for each in spans)[len(spans) // 2]
-        yield Fact("energy", f"{three_digits(middle)} MWh", note=f"{len(spans)} conventions", interval=ends)
-    yield Fact("compute", f"{about(run.compute, '')} FLOPs", note="exact")
+        yield Fact("energy", three_digits(middle), note=f"MWh, by {len(spans)} conventions", interval=ends)
+    yield Fact("compute", about(run.compute, ""), note="FLOPs, exact")
     if timed:
-        yield Fact("where it goes", main_parts(timed))
+        (largest, share), *others = main_parts(timed)
+        yield Fact(largest, share, note=" · ".join(f"{name} {share}" for name, share in others))
 
 
 def _ends(text: Any, low: float, high: float) -> str:

@@ -15,10 +15,10 @@ from .provenance import three_digits
 LEAST_SHARE = 0.005  # of a part of a step in a line
 
 
-def main_parts(timed: TrainingTime) -> str:
-    """Return the shares of the parts of a step that are not negligible, the largest first."""
+def main_parts(timed: TrainingTime) -> list[tuple[str, str]]:
+    """Return the parts of a step that are not negligible with their shares, the largest first."""
     shares = sorted(((seconds / timed.seconds, name) for name, seconds in timed.parts.items()), reverse=True)
-    return " · ".join(f"{name} {share:.0%}".replace("%", " %") for share, name in shares if share >= LEAST_SHARE)
+    return [(name, f"{100 * share:.0f} %") for share, name in shares if share >= LEAST_SHARE]
 
 
 def training_step_tables(run: Training) -> Iterator[Table]:

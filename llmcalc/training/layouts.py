@@ -79,7 +79,13 @@ def training_time(
     products = counted.with_adapters(adapters.rank, adapters.targets) if adapters else counted.matmul
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     return TrainingTime(
-        step, interval, sequences * run.seq, gpus, float(products * sequences), model.in_blocks.peak, origin,
+        step,
+        interval,
+        sequences * run.seq,
+        gpus,
+        float(products * sequences),
+        model.in_blocks.peak,
+        origin,
         run.program.title if run.program.name else "",
     )
 

@@ -215,9 +215,7 @@ class _Stage:
                 yield own / (replicas if self.mesh.zero >= SHARDS_OPTIMIZER else 1)
 
 
-def replica_seconds(
-    model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None
-) -> float:
+def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None) -> float:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.

@@ -9,64 +9,55 @@ import pytest
 
 import llmcalc
 from llmcalc.estimate.cost import FROM_OPERATIONS
-from llmcalc.training import layouts as training_time
 from llmcalc.training.layouts import meshes, padded, padding
 from llmcalc.training.training_time import FASTEST, GIVEN, WITHOUT_ROOM
 
 
-def test_the_answer_is_the_estimate_with_the_smaller_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run() -> llmcalc.Training:
-        return llmcalc.train("llama3-8b", "1T", gpu="h100:8")
-
-    judged = training_time.judged
-    assert judged(llmcalc.load("llama3-8b"), llmcalc.machine("h100")).keys() == {"operations", "published"}
-    for operations, is_used in ((3, True), (7, False)):
-        errors = {"operations": operations, "published": 5}
-        monkeypatch.setattr("llmcalc.training.run.judged", lambda *_, errors=errors: errors)
-        found = run()
+def test_a_run_takes_the_hours_of_its_steps() -> None:
+    for name, gpu in (("llama3-8b", "h100:8"), ("qwen3-30b-a3b", "h100:16"), ("deepseek-v2-236b", "h800:256")):
+        found = llmcalc.train(name, "1T", gpu=gpu)
         assert found.step_time
         assert found.machine
-        assert found.published
+        assert found.machine.mfu_source == FROM_OPERATIONS
         assert found.hours
-        assert found.other_hours
-        assert (found.machine.mfu_source == FROM_OPERATIONS) is is_used
-        hours = found.hours if is_used else found.other_hours
+        assert found.evidence["step_time"] == "measured"
         steps = found.step.tokens / found.step_time.tokens
-        assert hours.mid == pytest.approx(steps * found.step_time.step.seconds * 8 / 3600, rel=1e-6)
-        assert found.other_hours.low < found.other_hours.mid < found.other_hours.high
-
-
-def test_mixtures_of_experts_are_estimated_by_their_operations() -> None:
-    found = llmcalc.train("qwen3-30b-a3b", "1T", gpu="h100:16")
-    assert found.machine
-    assert found.machine.mfu_source == FROM_OPERATIONS
-    assert found.published
-    assert found.machine.mfu.high < found.published.mfu.mid
-    assert found.evidence["step_time"] == "measured"
-    of_others = llmcalc.train("deepseek-v2-236b", "1T", gpu="h800:256")  # a published mixture
-    assert of_others.machine
-    assert of_others.machine.mfu_source != FROM_OPERATIONS
+        assert found.hours.mid == pytest.approx(steps * found.step_time.seconds * found.machine.count / 3600, rel=1e-6)
+        assert found.hours.high / found.hours.mid == pytest.approx(found.step_time.high / found.step_time.seconds)
 
 
 def test_gpus_without_a_published_utilisation_have_a_time() -> None:
     with pytest.raises(llmcalc.InputError, match="no published utilisation"):
         llmcalc.machine("b200-180gb:8")
-    found = llmcalc.train("llama3-8b", "1T", gpu="b200-180gb:8")
-    assert found.machine
-    assert found.machine.mfu_source == FROM_OPERATIONS
-    assert found.published is None
-    assert found.other_hours is None
-    assert found.to_dict()["published"] is None
-    with pytest.raises(llmcalc.InputError, match="no published utilisation"):
-        llmcalc.train("llama3-8b", "1T", gpu="mi300x:8")  # its kernels were not measured
+    for gpu in ("b200-180gb:8", "mi300x:8", "tpu-v6e:8"):
+        found = llmcalc.train("llama3-8b", "1T", gpu=gpu)
+        assert found.machine
+        assert found.machine.mfu_source == FROM_OPERATIONS
+        assert found.published is None
+        assert found.other_hours is None
+        assert found.to_dict()["published"] is None
 
 
-@pytest.mark.parametrize("machine", [None, llmcalc.machine("h100:8", mfu=0.37)])
-def test_a_given_utilisation_needs_no_step(machine: Any) -> None:
-    found = llmcalc.train("llama3-8b", "1T", gpu=machine)
-    assert found.step_time is None
-    assert found.other_hours is None
-    assert "step_time" not in found.evidence
+def test_a_given_utilisation_stands_beside_the_step() -> None:
+    found = llmcalc.train("llama3-8b", "1T", gpu=llmcalc.machine("h100:8", mfu=0.37))
+    step = llmcalc.train("llama3-8b", "1T", gpu="h100:8")
+    assert found.basis == "given MFU"
+    assert found.hours
+    assert found.hours.low == found.hours.high
+    assert found.step_time
+    assert step.step_time
+    assert found.step_time.seconds == step.step_time.seconds
+    assert found.other_hours == step.hours
+    assert llmcalc.train("llama3-8b", "1T").step_time is None
+
+
+def test_energy_follows_the_hours_of_days_and_cost() -> None:
+    for machine in ("h100:8", llmcalc.machine("h100:8", mfu=0.37)):
+        found = llmcalc.train("llama3-8b", "1T", gpu=machine)
+        assert found.hours
+        assert [one.mwh.mid / one.watts / one.pue * 1e6 for one in found.emissions] == pytest.approx(
+            [found.hours.mid] * 3
+        )
 
 
 def test_the_layout_of_a_step() -> None:

@@ -18,7 +18,7 @@ from ..memory_options import (
     settings,
     training_mesh,
 )
-from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, WITH, values
+from ..options import ALL, COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, WITH, values
 from ..output import Answer, printed
 from ..spec import Command, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
@@ -72,5 +72,6 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
 
 OPTIONS = (
     *RUN, WITH, *MACHINE, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT,
+    ALL,
 )  # fmt: skip
 COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)
