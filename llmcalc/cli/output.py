@@ -34,7 +34,8 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
         document = changed(document, assumed=tuple(
-            (setting, value) for setting, value in document.assumed if setting.is_default(given.get(setting.name))
+            (setting, value) for setting, value in document.assumed
+            if given.get(setting.name) in (None, setting.default, [])
         ))  # fmt: skip
         write_text(render(document, chosen, **({"color": color, **style} if chosen == TABLE else {})))
         return OK if ok else NO

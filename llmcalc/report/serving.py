@@ -70,7 +70,7 @@ def serving_document(result: ServingResult) -> Document:
 
 def _assumed(result: ServingResult) -> dict[str, Any]:
     """Return the values of settings that the times depend on."""
-    sizes = {} if result.service.has_layout else sizes_of(result.mesh)
+    sizes = {name: size for name, size in sizes_of(result.mesh).items() if result.service.asked.get(name) is None}
     return {**sizes, "concurrency": f"{result.load.concurrency:g}", "max_num_batched_tokens": result.load.chunk}
 
 
