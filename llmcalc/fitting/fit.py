@@ -22,7 +22,7 @@ from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import ENGINES
-from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings, whole_layout
+from ..inputs.settings import MEMORY, MEMORY_MODE, RANKS, memory_settings, whole_layout
 from .advice import Change
 from .question import Question
 from .solution import OFFLOADS, Solution
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .advice import Settings
 
 MOST_COUNT = 10**6
-RANKS = ("tp", "pp", "dp", "ep")  # of a serving layout
 GIB = 2**30
 SOLVE = ("seq", "batch", "quant", "gpus", *OFFLOADS)
 FIT = (

@@ -20,12 +20,13 @@ from ..engines.settings import divided_experts
 from ..estimate.hardware import NODE
 from ..fitting.advice import Change, Settings
 from ..fitting.check import check_fit
-from ..fitting.fit import FIT, RANKS, SETTINGS, FitResult, answer
+from ..fitting.fit import FIT, SETTINGS, FitResult, answer
 from ..fitting.layouts import Layout
 from ..fitting.question import Question
 from ..fitting.sizes import MOST_SERVING_GPUS
 from ..fitting.solution import OFFLOADS, Candidate
 from ..inputs.gpus import Gpus
+from ..inputs.settings import RANKS
 from ..schema.preset import ASKED
 from ..serving.deployment import Deployment, deployment
 from ..serving.memory import engine_title

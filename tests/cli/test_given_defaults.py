@@ -11,8 +11,9 @@ import llmcalc
 from llmcalc.calc.sharding import Mesh
 from llmcalc.cli.main import main
 from llmcalc.core.setting import Setting
-from llmcalc.fitting.fit import RANKS, SETTINGS
+from llmcalc.fitting.fit import SETTINGS
 from llmcalc.inputs.serving_settings import LATENCY, SERVE
+from llmcalc.inputs.settings import RANKS
 
 DENSE, SPARSE, GPUS = "llama3-8b", "gpt-oss-20b", "h100:8"
 LOAD: dict[str, Any] = {"isl": 97, "osl": 11, "concurrency": 3}
@@ -23,7 +24,7 @@ LAYOUTS = [
 CONSTANTS = [
     (each.name, value) for each in SETTINGS
     for value in (each.usual if each.default is None else each.default,)
-    if value not in (None, ()) and each.name not in ("mode", *RANKS)
+    if value not in (None, ()) and each.name not in ("mode", "dtype", *RANKS)
 ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_a_search_that_chooses_a_size_refuses_it_with_any_value(size: str, searc
         pytest.skip("the size of the other pool")
     value = {"pareto": True, "prefill_pool": "1xtp2"}[search]
     for number in (1, 2):
-        with pytest.raises(llmcalc.InputError, match=f"{size}: cannot be combined"):
+        with pytest.raises(llmcalc.InputError, match=f"{size}: (cannot be combined|has no effect)"):
             llmcalc.serve(SPARSE, GPUS, **LOAD, **{search: value, size: number})
 
 
@@ -97,6 +98,14 @@ def test_a_given_mesh_of_training_has_all_ranks(size: str) -> None:
     assert caught.value.hint == "use {dp=8}"
     with pytest.raises(llmcalc.InputError, match="the mesh has 1 ranks, but there are 8 GPUs"):
         _ = llmcalc.train(DENSE, "1B", gpu="h100:8", mesh=Mesh(**{size: 1})).fit
+
+
+def test_a_number_format_that_is_given_is_asked_of_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    for door in ("serve", "fit", "serve --isl 97 --osl 11"):
+        name, *load = door.split()
+        for given, code in (([], 0), (["--dtype", "fp16"], 0), (["--dtype", "bf16"], 1)):
+            assert main([name, "llama3.2-1b", "--gpu", "t4", *load, *given]) == code, (door, given)
+            assert ("does not compute in bf16" in capsys.readouterr().out) == bool(code)
 
 
 def test_assumed_settings_are_not_those_that_were_typed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,8 @@ def run(model: str, **given: Any) -> Answer:
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
     own = {
-        **values((*RUN, STEP, DTYPE, *ADAPTERS), given), **amounts, "model": architecture, "gpu": gpus,
+        **values((*RUN, STEP, *ADAPTERS), given), **settings(given, (DTYPE,)), **amounts,
+        "model": architecture, "gpu": gpus,
         "mesh": training_mesh(given, architecture),
         "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
     }  # fmt: skip
