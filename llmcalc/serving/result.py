@@ -10,7 +10,6 @@ from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.interval import Interval
 from ..core.record import record
-from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
 from .money import Money
@@ -151,9 +150,8 @@ class ServingResult(ServiceResult):
 
     @property
     def starts(self) -> bool:
-        """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
-        start = self.point.start
-        return start is None or (not start.refusals and (start.starts or LENGTH not in self.service.given))
+        """Whether the engine starts with the given settings, and with the longest request unless a length is given."""
+        return self.point.start is None or self.point.start.starts
 
     @property
     def running(self) -> int:
@@ -260,8 +258,6 @@ class ServingResult(ServiceResult):
                 return f"No times {gpus}: {started}, whose speed is not modelled"
             if self.time.capacity > 0:
                 return f"A request of {self.requests.longest:,.10g} tokens does not fit in the KV cache"
-            if start and not start.starts:
-                return start.summary
             return f"Will not start: the weights do not fit {gpus}"
         if not self.all_run:
             wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
