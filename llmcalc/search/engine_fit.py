@@ -52,6 +52,8 @@ def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None
     usual = {setting.name for setting in (*SETTINGS, *FIT) if setting.is_default(given.get(setting.name))}
     if other := next((name for name in given if name not in known | usual), None):
         return spelled(f"{{{other}}} is a setting of plain memory")
+    if architecture.inputs.get("extras"):
+        return "engines use extras only to draft tokens"
     mesh = question.arguments["mesh"] or Mesh()
     if mesh != Mesh(**{name: getattr(mesh, name) for name in RANKS}):
         return "no engine has such a mesh"

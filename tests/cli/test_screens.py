@@ -136,7 +136,7 @@ def test_another_encoding_gets_similar_signs_of_the_same_width(
 
 
 def test_a_small_speed_has_digits_in_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("serve gpt-oss-120b --gpu h200 --tp 1 --isl 131070 --osl 2".split()) == 0
+    assert main(["serve", "gpt-oss-120b", "--gpu", "h200", "--tp", "1", "--isl", "131070", "--osl", "2"]) == 0
     screen = capsys.readouterr().out
     speed = re.search(r"tokens/s per GPU +(\S+)", screen)
     assert speed is not None
