@@ -18,7 +18,7 @@ from math import inf
 
 from ..core.arrays import Number, namespace
 from ..core.record import changed, record
-from .tiles import K_STEP, MICRO, NANO, fastest_tiles, fewest_waves
+from .tiles import K_STEP, MICRO, NANO, compiled_tiles, fastest_tiles
 
 Coefficients = Mapping[str, float]
 
@@ -99,7 +99,7 @@ def gemm(
     bandwidth = rate(device, c, moved, alone)
     flops = peak / device.sms * c["compute"]
     if "load_gb" in c:
-        best = fewest_waves(m, n, k, batch, device.sms, flops, activation_bytes, c)
+        best = compiled_tiles(m, n, k, batch, device.sms, flops, activation_bytes, c)
     else:
         best = fastest_tiles(m, n, k, batch, device.sms, flops, device.bandwidth * c["memory"], c, alone)
     power = c["sharpness"] if alone else max(c["sharpness"], OVERLAP)
