@@ -69,7 +69,7 @@ def sweep(
     def read(changes: Sequence[str]) -> Architecture:
         if isinstance(model, Architecture) and not (changes or fixed or extras):
             return model
-        own = {"as_": as_, "allow_unknown": allow_unknown, "strict": strict, "extras": extras}
-        return read_model(model, overrides=(*fixed, *changes), **own)
+        texts = (*fixed, *changes)
+        return read_model(model, overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict, extras=extras)
 
     return evaluate_grid(read, axes, names, settings, skip_invalid=skip_invalid)

@@ -136,12 +136,15 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
     start, dtype = fit.start, size.dtype
     if start and "dtype" not in start.settings and refuses_dtype(start.engine, fit.accelerator, dtype):
         dtype = "fp16"  # in which it computes by itself
-    own: dict[str, Any] = {"dtype": dtype, "cache": size.cache.name if size.cache else None}
+    formats: dict[str, Any] = {"dtype": dtype, "cache": size.cache.name if size.cache else None}
     if start and "dtype" not in start.profile.flags["read"].values():
-        del own["dtype"]  # which the engine chooses
+        del formats["dtype"]  # which the engine chooses
     if worst.published and any(entry.format.name not in PLAIN for entry in worst.stored):
-        own = {"weights": CHECKPOINT, "cache": own["cache"] or dtype}  # which alone has the format of computation
-    return {**found, **steps, **own}
+        formats = {
+            "weights": CHECKPOINT,
+            "cache": formats["cache"] or dtype,
+        }  # which alone has the format of computation
+    return {**found, **steps, **formats}
 
 
 def _summary(fit: FitResult) -> Table:
