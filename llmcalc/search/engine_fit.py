@@ -60,6 +60,9 @@ def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None
     if not reads(card, architecture, given.get("weights")):
         return f"no engine on {card.title} reads the weights"
     name = engine or default_engine(architecture, card, given.get("weights")).name
+    size = next((each for each in RANKS if each in given), None)
+    if size and tables("engines")[name]["rule"] == "sum":  # its layers are divided without a setting
+        raise InputError(f"has no effect on {engine_title(name)}", parameter=size, hint="omit it")
     if "expert_parallel" in _layout(mesh, name) and mesh.ep != mesh.tp * mesh.dp:
         return f"{engine_title(name)} divides experts over all {mesh.tp * mesh.dp} ranks of a stage, not {mesh.ep}"
     return unserved(name, architecture) or _uncached(architecture)
