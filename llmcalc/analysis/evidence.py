@@ -16,6 +16,7 @@ from .results import RESULTS
 
 SAME = {("memory", "serving", "state"): ("state", "", "bytes")}  # values that are measured as another one
 OPERATIONS = "operations per element of each function, by convention"
+STEPS = "measured rates of kernels and collectives, and coefficients fitted to published steps"
 KERNELS = "kernels of measured GPUs, and constants of each engine"
 # what values that do not follow from the equations rest on, by quantity and mode, and by names of values
 BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
@@ -34,11 +35,12 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("train", ""): {
         "other": OPERATIONS,
-        "hours days": "the published utilisation of other runs on the accelerator, or the operations of a step",
-        "step_time": "measured rates of kernels and collectives, and two coefficients fitted to published steps",
+        "hours days": "the operations of a step, or the published utilisation of other runs on the accelerator",
+        "step_time": STEPS,
         "cost": "quoted prices per hour",
         "emissions": "rated power, with the conventions of publications",
     },
+    ("train", "step"): {"seconds mfu": STEPS},
     ("fit", ""): {
         "memory": "the memory that drivers report, or the size that the vendor states",
         "reserve": "memory for the runtime: 1 GiB unless it is set",

@@ -34,6 +34,7 @@ RESULTS = {  # by name of the class
         "encoder_serving.encoder_document", "serving.encoders", ("serve", "encoders"), "fits"
     ),
     "RlMemory": ResultClass("rl.rl_document", "training.rl", ("rl", ""), "fits", spells=True),
+    "TrainingTime": ResultClass("training_step.step_document", "training.training_time", ("train", "step")),
     "Calibration": ResultClass("calibration.calibration_document", "serving.calibration", ("calibrate", "")),
     "Plan": ResultClass("scale.scale_document", "estimate.scaling.query", ("scale", "")),
     "Architecture": ResultClass("notebook.architecture_document"),

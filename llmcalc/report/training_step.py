@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from ..core.errors import spelled
 from ..training.result import Training
 from ..training.training_time import FASTEST, TrainingTime
-from .document import Table, columns
+from .document import Document, Table, columns
+from .heading import model_document
 from .memory import mesh_line
-from .numbers import duration
+from .numbers import duration, percent
 from .provenance import three_digits
 
 LEAST_SHARE = 0.005  # of a part of a step in a line
@@ -23,21 +24,38 @@ def main_parts(timed: TrainingTime) -> list[tuple[str, str]]:
 
 def training_step_tables(run: Training) -> Iterator[Table]:
     """Yield the parts of a step of the slowest rank."""
-    if run.step_time is None:
-        return
-    step, speed = run.step_time.step, run.step_time.tokens_per_second
+    if run.step_time:
+        yield _parts(run.step_time)
+
+
+def _parts(timed: TrainingTime) -> Table:
+    step, speed = timed.step, timed.tokens_per_second
     heads = columns("part: name", "time: name", "share: share")
     parts = [(name, duration(seconds), seconds / step.seconds) for name, seconds in step.parts.items()]
-    low, high = (duration(float(each)) for each in (run.step_time.low, run.step_time.high))
+    low, high = duration(timed.low), duration(timed.high)
     title = f"a step by its operations: {low} to {high}, {three_digits(speed)} tokens/s per GPU"
-    yield Table(title, heads, [*parts, ("total", duration(step.seconds), 1.0)])
+    return Table(title, heads, [*parts, ("total", duration(step.seconds), 1.0)])
+
+
+def step_document(timed: TrainingTime) -> Document:
+    """Build the report of a step without a run."""
+    ends = (duration(timed.low), duration(timed.high))
+    rate = f"{three_digits(timed.tokens_per_second)} tokens/s per GPU, MFU {percent(timed.mfu)}"
+    return model_document(
+        timed.architecture, "step_time", lambda: ({}, timed.to_dict()), f" on {timed.gpus} GPUs",
+        answer=f"{duration(timed.seconds)} a step ({' to '.join(ends)}), {rate}", tables=(_parts(timed),),
+        lines=(mesh_line(timed.step.layout.mesh),), notes=_layout_notes(timed),
+    )  # fmt: skip
 
 
 def step_notes(run: Training) -> Iterator[str]:
     """Yield how the time of a step was derived."""
-    if run.step_time is None:
-        return
-    timed, layout = run.step_time, run.step_time.step.layout
+    if run.step_time:
+        yield from _layout_notes(run.step_time)
+
+
+def _layout_notes(timed: TrainingTime) -> Iterator[str]:
+    layout = timed.step.layout
     sizes = f"{mesh_line(layout.mesh)}, micro-batches of {layout.micro_batch}, {timed.tokens:,} tokens"
     again = "without recomputation" if layout.recompute == "none" else f"{layout.recompute} recomputation"
     yield f"a step by its operations: {sizes}, {again}"

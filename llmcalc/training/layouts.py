@@ -78,16 +78,9 @@ def training_time(
     adapters = run.own_adapters
     products = counted.with_adapters(adapters.rank, adapters.targets) if adapters else counted.matmul
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
-    return TrainingTime(
-        step,
-        interval,
-        sequences * run.seq,
-        gpus,
-        float(products * sequences),
-        model.in_blocks.peak,
-        origin,
-        run.program.title if run.program.name else "",
-    )
+    flops_of_step, title = float(products * sequences), run.program.title if run.program.name else ""
+    sizes = sequences * run.seq, gpus, flops_of_step
+    return TrainingTime(architecture, step, interval, *sizes, model.in_blocks.peak, origin, title)
 
 
 def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Interval:

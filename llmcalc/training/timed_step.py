@@ -34,7 +34,8 @@ SETTINGS = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPT
 def timed_step(given: Mapping[str, Any]) -> TrainingTime:
     """Return the time of the step that arguments of ``step_time`` describe, on the fastest layout that they allow."""
     run, layouts = read_step(given)
-    found = [training_time(run, layout) for layout in layouts or [None]]
+    chosen: list[TrainingLayout | None] = [*layouts] or [None]
+    found = [training_time(run, layout) for layout in chosen]
     return min((each for each in found if each), key=lambda each: each.seconds)
 
 

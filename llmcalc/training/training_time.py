@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from ..core.architecture import Architecture
 from ..core.interval import Interval
+from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..estimate.cost import Span
 from .step import TrainingStep
@@ -14,10 +16,11 @@ GIVEN, FASTEST, WITHOUT_ROOM = "given", "fastest", "without room"  # origin of a
 
 
 @record
-class TrainingTime:
+class TrainingTime(NotebookDisplay):
     """Time of a training step.
 
     Attributes:
+        architecture: the model.
         step: time of the step by part, and its layout.
         interval: interval of 80 % of the time.
         tokens: tokens of the step.
@@ -28,6 +31,7 @@ class TrainingTime:
         program: title of the training program, or empty for any.
     """
 
+    architecture: Architecture
     step: TrainingStep
     interval: Interval
     tokens: int
@@ -36,6 +40,13 @@ class TrainingTime:
     peak: float
     origin: str
     program: str = ""
+
+    EVIDENCE: ClassVar[dict[str, str]] = {"seconds": "measured", "mfu": "measured"}
+
+    @property
+    def summary(self) -> str:
+        """One-line summary of the step."""
+        return f"{self.architecture.name}: {self.seconds:.4g} s a step, MFU {self.mfu:.1%}"
 
     @property
     def seconds(self) -> float:

@@ -55,6 +55,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "serve": lambda: llmcalc.serve("llama3.1-8b", "h100"),
     "serving_front": lambda: llmcalc.serving_front("llama3.1-8b", "h100", isl=1000, osl=500),
     "state": lambda: llmcalc.state("llama3-8b", cache="fp8"),
+    "step_time": lambda: llmcalc.step_time("llama3-8b", "h100:8", zero=3),
     "sweep": lambda: llmcalc.sweep("gpt3", "flops.total", {"seq": [1024, 2048]}),
     "traffic": lambda: llmcalc.traffic("llama3-8b", mode="decode", context=9),
     "train": lambda: llmcalc.train("gpt3", gpu="v100-sxm2-32gb:1024"),

@@ -222,6 +222,17 @@ FUNCTIONS: Table = {
         "pp": ("count", 2, {}), "engine_version": ("name", "0.11", {"engine": "vllm"}),
         "engine": ("text", "sglang", {}), "calibration": ("name", CALIBRATED, {"model": "gpt2", "gpu": "h100"}),
     }),
+    "step_time": ({"model": "mixtral", "gpu": "h100:8", "seq": 61, "batch": 8}, {
+        **MODEL, "gpu": ("name", "h100:8", {}), **{name: ("count", 2, {}) for name in ("tp", "pp", "cp", "ep")},
+        "dp": ("count", 8, {}), "etp": ("count", 1, {"ep": 2}), "sp": ("flag", True, {"tp": 2}),
+        "zero": ("stage", 1, {}), "zero_group": ("count", 4, {"zero": 3}), "virtual_stages": ("count", 2, {"pp": 2}),
+        "batch": ("count", 16, {"dp": 8}), "micro_batch": ("count", 1, {"dp": 8}), "seq": ("count", 5, {}),
+        "recompute": ("name", "full", {"dp": 8}), "attention": ("name", "eager", {"dp": 8}),
+        "precision": ("name", "fp8", {}), "lora_rank": ("count", 7, {}),
+        "lora_targets": ("names", ["wq"], {"lora_rank": 7}),
+        "network_gbytes_per_gpu": ("positive", 25.0, {}), "dispatcher": ("name", "deepep", {"ep": 2}),
+        "stack": ("text", "torchtitan", {}), "compile": ("flag", True, {"dp": 8}),
+    }),
     "serve": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("count", "h100", {}), "gpu_memory": ("count", "24GiB", {}), "engine": ("name", "vllm", {}),
         "engine_version": ("name", "0.11", {}),
@@ -292,7 +303,7 @@ FUNCTIONS: Table = {
     "train": (RUN, {
         **MODEL, "tokens": ("count", "1B", {}), "seq": SIZES["seq"], "extend": SIZES["extend"],
         "target_seq": ("count", 5, {"model": "t5-small"}), "count": STEP["count"],
-        "batch_tokens": ("count", "1M", {}), "gpu": ("name", "h100:8", {}),
+        "batch_tokens": ("count", "1M", {}), "gpu": ("name", "h100:8", {}), "stack": ("text", "torchtitan", ON_GPUS),
         "mesh": ("name", llmcalc.Mesh(dp=8), ON_GPUS), "micro_batch": ("count", 2, ON_MESH_OF_GPUS),
         "recompute": ("name", "full", ON_MESH_OF_GPUS), "price": ("positive", 2.5, ON_GPUS),
         "watts": ("positive", 700, ON_GPUS),
