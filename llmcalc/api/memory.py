@@ -58,6 +58,7 @@ def memory(
     convention: str | None = None,
     lora_rank: int | None = None,
     lora_targets: Iterable[str] | None = None,
+    offload: str | None = None,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
     """Compute the memory required for serving or a training step, in bytes per rank.

@@ -86,7 +86,11 @@ RECOMPUTE = Setting(
 ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
-            help="Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable."),
+            help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
+)  # fmt: skip
+OFFLOAD = Setting(
+    "offload", choices=("optimizer", "weights"), needs=("training",),
+    help="Training: keep the optimizer, or also ZeRO-3 weights and gradients, in host memory.",
 )  # fmt: skip
 TRAINING = (
     OPTIMIZER,
@@ -94,8 +98,9 @@ TRAINING = (
             help="Training: attention kernel (default: flash)."),
     RECOMPUTE,
     Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
-    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits"), option="cross-entropy",
-            help="Training: cross-entropy as separate operations (eager, default) or one kernel (fused)."),
+    Setting("loss", choices=("eager", "upcast", "shifted", "fused", "chunked"), needs=("training", "logits"),
+            option="cross-entropy",
+            help="Training: eager, in fp32 (upcast; shifted: transformers 4.48), fused or chunked."),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
             help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
@@ -106,8 +111,9 @@ TRAINING = (
     Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer"),
             help="With {gradient-buffer}: add a gradient per matrix shape (Transformer Engine)."),
     Setting("master", bool, True, needs=("training", "master_copy"), option="no-master",
-            help="Training: do not keep an fp32 master copy of the weights."),
+            help="Training: no fp32 copy of the weights; with LoRA, keep nothing in fp32."),
     *ADAPTERS,
+    OFFLOAD,
 )  # fmt: skip
 WHOLE_MESH = Setting("mesh", Mesh)
 IS_TRAINING = Setting(
