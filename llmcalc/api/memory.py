@@ -94,21 +94,27 @@ def memory(
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
         dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
             sub-layers.
-        loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
+        loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``upcast``
+            for log-probabilities in fp32, as transformers computes them, ``shifted`` (default with LoRA) for versions
+            before 4.49 of transformers, which also copy the fp32 logits, or ``chunked`` for logits of a few tokens at a
+            time, as TRL, Liger Kernel and torchtune do.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with
             ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
             transformers has no other kernel, and ``grouped`` if not).
-        gradients: training: number format of the gradients (default: ``dtype``).
+        gradients: training: number format of the gradients (default: ``dtype``, or fp32 with LoRA).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
             matrix shape, as Transformer Engine does.
-        master: training: whether to keep an fp32 master copy of 16-bit weights.
+        master: training: whether to keep an fp32 master copy of 16-bit weights. With LoRA, whether adapters are in
+            fp32, and with QLoRA also the weights that are not quantised, as PEFT keeps them.
         mesh: number of ranks of each kind of parallelism.
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
-        lora_targets: training: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        lora_targets: training: matrices to adapt, such as ``wq``, ``q_proj`` or ``all-linear`` (default).
+        offload: training: ``optimizer`` keeps its states in host memory, and ``weights`` also the weights and gradients
+            that ZeRO-3 shards, of which the GPU has one block at a time.
         extend: allow sequences longer than the learned positions.
 
     Raises:

@@ -129,8 +129,9 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         ranks = {field.name: getattr(fit.result.mesh, field.name) for field in fields(Mesh)}
         found |= {name: size for name, size in ranks.items() if size != getattr(Mesh(), name)}
     if not isinstance(worst, InferenceMemory):
-        own, policy = worst.recipe.name, worst.policy
-        return {**found, "optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+        own, policy, adapters = worst.recipe.name, worst.policy, worst.recipe.adapters
+        found |= {"optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+        return {**found, "lora_targets": ", ".join(adapters.targets), "loss": policy.loss} if adapters else found
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
     own = {"dtype": size.dtype, "cache": size.cache.name if size.cache else None}

@@ -40,8 +40,8 @@ class Adapters:
     """Low-rank adapters that add trainable factors to the target matrices [hu2021]. All other weights are frozen.
 
     Attributes:
-        bytes: bytes per adapter weight (0: those of a weight in the forward pass). PEFT keeps adapters in fp32 and casts
-            them for each product (``autocast_adapter_dtype`` in peft/mapping_func.py).
+        bytes: bytes per adapter weight (0: those of a weight in the forward pass). PEFT keeps adapters in fp32 and
+            casts them for each product (``autocast_adapter_dtype`` in peft/mapping_func.py).
     """
 
     rank: int
