@@ -16,7 +16,7 @@ from ..inputs.defaults import RESERVE
 from .layouts import Layout, best_layout
 from .memory import memory_of, serving_stages, worst_stage
 
-ALLOCATOR_SHARE = 10  # of the memory, one part
+ALLOCATOR_SHARE = 10  # the memory is divided by this
 
 
 def check_fit(
@@ -49,10 +49,9 @@ def check_fit(
 
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
-        has_adapters = result.worst.recipe.adapters is not None
-        return Fit(
-            memory_bytes, reserve + allocator_reserve(memory_bytes, reserve, has_adapters), result.peak, count, result
-        )
+        if result.recipe.adapters:
+            reserve += allocator_reserve(memory_bytes, reserve)
+        return Fit(memory_bytes, reserve, result.peak, count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -72,14 +71,14 @@ def check_fit(
     return fit_on(layout, stages_on(layout))
 
 
-def allocator_reserve(memory_bytes: int, reserve: int, has_adapters: bool) -> int:
-    """Return what the allocator of a program that trains adapters holds beyond its tensors, if no reserve is given.
+def allocator_reserve(memory_bytes: int, reserve: int) -> int:
+    """Return what PyTorch's allocator holds beyond the tensors of a program that trains adapters, by default.
 
-    On a GPU that is nearly full, nvidia-smi shows 8.4 GB more than the peak of Llama-2-70B's allocated bytes, a tenth of
-    its memory (docs/data/finetuning_peaks_fms.csv). With less data, the allocator keeps more, and frees it when it must.
+    On a GPU that is nearly full, nvidia-smi shows 8.4 GB more than the peak of Llama-2-70B's allocated bytes, a tenth
+    of its memory (docs/data/finetuning_peaks_fms.csv). In a smaller model, the allocator keeps more, which it frees
+    before it fails.
     """
-    is_default = reserve == read_size(RESERVE, "reserve")
-    return memory_bytes // ALLOCATOR_SHARE if has_adapters and is_default else 0
+    return memory_bytes // ALLOCATOR_SHARE if reserve == read_size(RESERVE, "reserve") else 0
 
 
 def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:

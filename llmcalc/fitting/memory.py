@@ -252,6 +252,12 @@ def target_matrices(architecture: Architecture, targets: Iterable[str]) -> tuple
     return tuple(sorted(found))
 
 
+def targets_text(architecture: Architecture, targets: tuple[str, ...]) -> str:
+    """Return the matrices of adapters as ``lora_targets`` states them, separated by commas."""
+    is_all = targets == target_matrices(architecture, ALL_LINEAR[:1])
+    return ALL_LINEAR[0] if is_all else ",".join(targets)
+
+
 def linear_modules(architecture: Architecture) -> dict[str, set[str]]:
     """Return the matrices of each linear module of transformers, by the last part of its name."""
     from ..calc.params import params

@@ -18,6 +18,7 @@ from ..engines.hardware import checkpoint_format, default_engine, has_reader
 from ..engines.lengths import length_limit
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FIT, SETTINGS, FitResult
+from ..fitting.memory import targets_text
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.number_formats import CHECKPOINT
@@ -131,7 +132,9 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
     if not isinstance(worst, InferenceMemory):
         own, policy, adapters = worst.recipe.name, worst.policy, worst.recipe.adapters
         found |= {"optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
-        return {**found, "lora_targets": ", ".join(adapters.targets), "loss": policy.loss} if adapters else found
+        if adapters:
+            found |= {"lora_targets": targets_text(fit.architecture, adapters.targets), "loss": policy.loss}
+        return found
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
     own = {"dtype": size.dtype, "cache": size.cache.name if size.cache else None}
