@@ -157,7 +157,7 @@ def test_unknown_and_uncomputed_keys_are_named(write: Write) -> None:
         ("base_model: gpt2\nbf16: sometimes", "'sometimes' is not supported"),
         ("base_model: [gpt2]", "must be a non-empty string"),
         ("base_model: gpt2\nadapter: lora", "has adapters without a rank"),
-        ("base_model: gpt2\nadapter: lora\nlora_r: 3\nlora_target_modules: [x_proj]", "no modules 'x_proj'"),
+        ("base_model: gpt2\nadapter: lora\nlora_r: 3\nlora_target_modules: [x_proj]", "unknown matrix 'x_proj'"),
         ("base_model: no-such-model", "unknown model"),
         ("base_model: gpt2\nbase_model: gpt2", "duplicate key"),
         ("base_model: gpt2\nfsdp: {a: 1}\ndeepspeed: 3", "must be a file name or a mapping"),
@@ -325,7 +325,7 @@ def test_checkpoints_of_adapters_contain_only_these(write: Write, capsys: pytest
         for settings in (found.settings, {"mode": "training", "seq": 1})
     )
     assert data["weights_bytes"] == with_adapters - plain > 0
-    assert data["resume_bytes"] == (2 + 4 + 4) // 2 * data["weights_bytes"]  # 16-bit weights and two fp32 states
+    assert data["resume_bytes"] == 3 * data["weights_bytes"]  # fp32 weights and two fp32 states
     assert main(["train", path]) == 0
     assert "adapters and optimizer states" in capsys.readouterr().out
 
