@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..calc.memory.fit import Fit, read_size
+from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.record import changed
 from ..estimate.hardware import NODE
-from ..inputs.defaults import RESERVE
 from .layouts import Layout, best_layout
 from .memory import memory_of, serving_stages, worst_stage
 
-ALLOCATOR_SHARE = 10  # the memory is divided by this
+# PyTorch's allocator holds a part beyond the tensors that come and go: 13 % of them in the row of
+# docs/data/finetuning_peaks_fms.csv where nvidia-smi shows the least (Mixtral-8x7B, 8 sequences), after 1 GiB
+ALLOCATOR_SHARE = 8
 
 
 def check_fit(
@@ -32,7 +33,7 @@ def check_fit(
 ) -> Fit:
     """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
 
-    Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
+    A program that trains adapters also needs what its allocator holds. Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
     served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
     input table in host memory is outside of those of the GPU only as far as they leave room.
     """
@@ -49,9 +50,8 @@ def check_fit(
 
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
-        if result.recipe.adapters:
-            reserve += allocator_reserve(memory_bytes, reserve)
-        return Fit(memory_bytes, reserve, result.peak, count, result)
+        varying = result.peak - result.weights - result.optimizer if result.recipe.adapters else 0
+        return Fit(memory_bytes, reserve, result.peak + varying // ALLOCATOR_SHARE, count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -69,16 +69,6 @@ def check_fit(
         return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
-
-
-def allocator_reserve(memory_bytes: int, reserve: int) -> int:
-    """Return what PyTorch's allocator holds beyond the tensors of a program that trains adapters, by default.
-
-    On a GPU that is nearly full, nvidia-smi shows 8.4 GB more than the peak of Llama-2-70B's allocated bytes, a tenth
-    of its memory (docs/data/finetuning_peaks_fms.csv). In a smaller model, the allocator keeps more, which it frees
-    before it fails.
-    """
-    return memory_bytes // ALLOCATOR_SHARE if reserve == read_size(RESERVE, "reserve") else 0
 
 
 def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:

@@ -215,7 +215,8 @@ def memory_parts(fit: Fit) -> dict[str, int]:
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
         sizes = sizes_at(result.worst.largest)
-    return sizes | {"reserve": fit.reserve}
+    allocator = 0 if fit.is_serving else fit.needed - fit.result.peak
+    return sizes | ({"allocator": allocator} if allocator else {}) | {"reserve": fit.reserve}
 
 
 def needed_tree(fit: FitResult) -> Node:

@@ -84,7 +84,7 @@ def test_a_file_names_the_file_of_deepspeed(write: Write) -> None:
     write("own.json", json.dumps({"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}))
     ours = llmcalc.read_training_file(write("a.yml", text.format("own.json")), dp=3)
     assert ours.settings["mesh"] == Mesh(dp=3, zero=2)
-    assert ours.unmodelled == ("deepspeed.zero_optimization.offload_optimizer.device (cpu)",)
+    assert (ours.unmodelled, ours.settings["offload"]) == ((), "optimizer")
     theirs = llmcalc.read_training_file(write("a.yml", text.format("deepspeed_configs/zero3_bf16.json")), dp=3)
     assert theirs.settings["mesh"] == Mesh(dp=3, zero=3)
     inner = "{zero_optimization: {stage: 1}, bf16: {enabled: auto}}"
@@ -392,9 +392,9 @@ def test_a_file_of_accelerate_names_one_of_deepspeed(write: Write) -> None:
     assert llmcalc.read_training_file(write("a.yaml", text), "gpt2").settings["mesh"] == Mesh(dp=7, zero=1)
 
 
-def test_offload_of_accelerate_is_named(write: Write) -> None:
+def test_offload_of_accelerate_is_read(write: Write) -> None:
     text = "distributed_type: FSDP\nnum_processes: 7\nfsdp_config: {fsdp_offload_params: true}\nfsdp_confg: 3\n"
     with pytest.raises(InputError, match="fsdp_confg"):
         llmcalc.read_training_file(write("a.yaml", text), "gpt2", strict=True)
     found = llmcalc.read_training_file(write("a.yaml", text.replace("fsdp_confg: 3\n", "")), "gpt2")
-    assert found.unmodelled == ("fsdp_config.fsdp_offload_params",)
+    assert (found.unmodelled, found.settings["offload"]) == ((), "weights")

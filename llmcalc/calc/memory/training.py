@@ -329,10 +329,6 @@ def _head_copy(declaration: Declaration, trace: Liveness, policy: ActivationPoli
     """Return the bytes of the copy of an fp32 head that autocast makes for the product, and autograd saves."""
     if not policy.is_head_cast:
         return 0
-    heads = [tensor for tensor in declaration.tensors if tensor.linear]
-    return Sum(
-        *[
-            (tensor.name, trace.mesh.share_of_weight(tensor, declaration, elements(tensor, declaration)) * policy.bytes)
-            for tensor in heads
-        ]
-    )
+    heads = ((each.name, each, elements(each, declaration)) for each in declaration.tensors if "V" in each.axes)
+    shares = [(name, trace.mesh.share_of_weight(each, declaration, size)) for name, each, size in heads]
+    return Sum(*((name, product(("n_params", share), (WIDTH, policy.bytes))) for name, share in shares))
