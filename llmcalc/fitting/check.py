@@ -33,7 +33,8 @@ def check_fit(
 ) -> Fit:
     """Check whether a model fits on ``count`` GPUs. If it does not fit, a trial returns any layout.
 
-    A program that trains adapters also needs what its allocator holds. Without a mesh, training uses ZeRO-3, and serving uses ``layout`` or the best layout. A mesh with fewer ranks is
+    A program that trains adapters also needs what its allocator holds. Without a mesh, training uses ZeRO-3, and
+    serving uses ``layout`` or the best layout. A mesh with fewer ranks is
     served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
     input table in host memory is outside of those of the GPU only as far as they leave room.
     """

@@ -215,7 +215,7 @@ def memory_parts(fit: Fit) -> dict[str, int]:
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
         sizes = sizes_at(result.worst.largest)
-    allocator = 0 if fit.is_serving else fit.needed - fit.result.peak
+    allocator = 0 if isinstance(result, InferenceMemory) else fit.needed - result.peak
     return sizes | ({"allocator": allocator} if allocator else {}) | {"reserve": fit.reserve}
 
 
@@ -306,7 +306,8 @@ def _state_notes(fit: Fit, result: InferenceMemory) -> Sequence[str]:
 
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
-        extra = "allocated bytes; the allocator's reserve and kernel workspaces are extra"
+        held = "" if fit.result.recipe.adapters else "the allocator's reserve and "
+        extra = f"allocated bytes; {held}kernel workspaces are extra"
         return [extra, *evidence_notes("memory", "peak", "training")]
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))
