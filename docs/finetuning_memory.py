@@ -102,17 +102,20 @@ SECTIONS: dict[str, Section] = {
     "LoRA and QLoRA in transformers 4.48, allocated peaks": Section(
         "finetuning_peaks_fms.csv",
         fms,
-        "On one GPU, TRL prepares the model of `baseline-peft-bnb` with PEFT, which makes norms and the residual stream "
-        "fp32, and casts embeddings and head back to bf16; `accelerated-peft-bnb` leaves all in bf16 (`--no-master`). "
+        "On one GPU, TRL prepares the model of `baseline-peft-bnb` with PEFT, which makes norms and the residual "
+        "stream fp32, and casts embeddings and head back to bf16; `accelerated-peft-bnb` leaves all in bf16 "
+        "(`--no-master`). "
         "With FSDP, Llama-2-70B needs as much as a residual stream in fp32 needs, but Mistral-7B less. The loss is "
-        "that of transformers before 4.49 (`--cross-entropy shifted`). The allocator's part, and the residual stream with FSDP, were chosen by this table.",
+        "that of transformers before 4.49 (`--cross-entropy shifted`). "
+        "The allocator's part, and the residual stream with FSDP, were chosen by this table.",
         in_fit=True,
     ),
     "LoRA and QLoRA with FSDP, reserved peaks": Section(
         "finetuning_peaks_answerai.csv",
         answerai,
-        "The measurements include what the allocator reserves. With offload, weights, gradients and optimizer states are "
-        "in host memory (`--offload weights`). The format of the residual stream with FSDP was chosen by this table.",
+        "The measurements include what the allocator reserves. With offload, weights, gradients and optimizer states "
+        "are in host memory (`--offload weights`). The format of the residual stream with FSDP was chosen by this "
+        "table.",
         in_fit=True,
     ),
     "LoRA and QLoRA in torchtune": Section(

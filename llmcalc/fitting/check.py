@@ -51,7 +51,7 @@ def check_fit(
 
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
-        varying = result.peak - result.weights - result.optimizer if result.recipe.adapters else 0
+        varying = result.peak - result.weights - result.optimizer if arguments.get("lora_rank") else 0
         return Fit(memory_bytes, reserve, result.peak + varying // ALLOCATOR_SHARE, count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}

@@ -59,7 +59,8 @@ def test_the_allocator_holds_an_eighth_of_what_comes_and_goes():
 
 
 def test_the_screen_states_the_assumed_matrices_and_loss(capsys):
-    assert main(["fit", "llama3-8b", "80GiB", "--training", "--lora-rank", "7", "--weights", "nf4", "--recompute", "full"]) == 0
+    line = "fit llama3-8b 80GiB --training --lora-rank 7 --weights nf4 --recompute full"
+    assert main(line.split()) == 0
     out = capsys.readouterr().out
     assert "--lora-target all-linear" in out
     assert "--cross-entropy shifted" in out

@@ -62,7 +62,7 @@ special_tokens: {pad_token: "<|end|>"}
         "t.yaml",
         "model_name_or_path:\n  Qwen/Qwen2.5-0.5B\ndataset_name:\n  a/b\nlearning_rate:\n  0.0001\n",
         "qwen2.5-0.5b",
-        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32"},
+        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32", "loss": "chunked"},
     ),
     "TRL, LoRA of an fp32 model": (
         "t.yaml",
@@ -71,7 +71,7 @@ special_tokens: {pad_token: "<|end|>"}
         "qwen2.5-0.5b",
         {
             "batch": 2, "seq": 499, "recompute": "full", "gradients": "fp32", "weights": "fp32", "lora_rank": 17,
-            "lora_targets": ("wq", "wv"),
+            "lora_targets": ("wq", "wv"), "loss": "chunked",
         },
     ),
     "TRL, 16-bit": (

@@ -111,12 +111,12 @@ def training_memory(
         placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
         gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
     optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
-    host, zero_bytes = 0, Sum()
+    host, none = Sum(), Sum()
     if recipe.offload:
-        host, optimizer = Sum(("optimizer", optimizer)), zero_bytes
+        host, optimizer = Sum(("optimizer", optimizer)), none
     if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
         host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
-        weights = gradients = resident = zero_bytes
+        weights = gradients = resident = none
     of_step = workload, policy, mesh.division
     by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
     segments = list(by_key.values())
