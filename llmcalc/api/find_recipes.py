@@ -26,7 +26,7 @@ def find_recipes(
     >>> import llmcalc
     >>> best = llmcalc.find_recipes("llama3-8b", "rtx4090").best
     >>> best.name, best.batch
-    ('LoRA, recomputation', 2)
+    ('LoRA, recomputation', 1)
 
     Args:
         model: an architecture, or anything ``load`` reads.

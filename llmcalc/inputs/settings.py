@@ -98,9 +98,9 @@ TRAINING = (
             help="Training: attention kernel (default: flash)."),
     RECOMPUTE,
     Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
-    Setting("loss", choices=("eager", "upcast", "shifted", "fused", "chunked"), needs=("training", "logits"),
+    Setting("loss", choices=("eager", "shifted", "fused", "chunked"), usual="eager", needs=("training", "logits"),
             option="cross-entropy",
-            help="Training: eager, in fp32 (upcast; shifted: transformers 4.48), fused or chunked."),
+            help="Training: cross-entropy eager, shifted (default with LoRA), fused or chunked."),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
             help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
@@ -186,7 +186,9 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     flags = {"dropout": False, "master": True, "gradient_buffer": False, "gradient_placeholders": False}
     found |= flags if training else {}
     others = (*FORMATS[1:], *(TRAINING if training else SERVING))
-    found |= {each.name: settings[each.name] for each in others if not each.is_default(settings.get(each.name))}
+    found |= {
+        each.name: settings[each.name] for each in others if settings.get(each.name) not in (None, each.default, (), [])
+    }
     mesh = mesh_settings(settings)
     if training:
         check_expert_ranks(mesh)

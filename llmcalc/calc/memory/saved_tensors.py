@@ -35,8 +35,8 @@ class ActivationPolicy:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute entire blocks).
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
-        loss: ``eager`` (log-probabilities and their gradients are stored), ``upcast`` (as ``eager``, in fp32),
-            ``shifted`` (as ``upcast``, after a copy of the fp32 logits without the last token), ``fused`` (a kernel
+        loss: ``eager`` (log-probabilities and their gradients are stored), ``shifted`` (as ``eager`` in fp32, after a
+            copy of the fp32 logits without the last token), ``fused`` (a kernel
             saves the logits and overwrites them with their gradient) or ``chunked`` (logits exist for a few tokens).
         scan: ``eager`` (intermediates of recurrences are stored), ``fused`` (only inputs are stored) or ``chunks`` (as
             ``fused`` for chunked recurrences, and as ``eager`` for others).

@@ -24,7 +24,7 @@ from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
-UPCAST = ("upcast", "shifted")
+IN_FP32 = ("shifted", "chunked")
 CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
 MOST_REMEMBERED = 4  # states and segments of meshes and workloads, which a search asks for in turn
@@ -308,7 +308,7 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     if declaration is None:
         return None
     in_fp32 = (policy.convention == "torch" and policy.code.loss) or declaration.logits
-    width = FP32_BYTES if in_fp32 == FP32 or policy.loss in UPCAST else policy.bytes
+    width = FP32_BYTES if in_fp32 == FP32 or policy.loss in IN_FP32 else policy.bytes
     fused = policy.loss == "fused"
     rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
