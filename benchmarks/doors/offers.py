@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llmcalc.core.printable import three_digits
 from llmcalc.report.document import Document
 from llmcalc.report.numbers import duration
 
@@ -109,7 +110,7 @@ def _running(asked: Screen, cells: Mapping[str, Any]) -> Offer:
         texts = {
             "requests at once": lambda: f"{own['running']:,} of {load:,.10g}",
             "per output token": lambda: duration(own["tpot_s"]) if own["tpot_s"] else "",
-            "tokens/s per GPU": lambda: f"{own['tokens_per_s_gpu']:,.0f}",
+            "tokens/s per GPU": lambda: three_digits(own["tokens_per_s_gpu"]),
         }
         return {name: texts[name]() for name in names} if own else {}
 
@@ -188,7 +189,7 @@ def _several(asked: Screen, document: Document) -> Iterator[Offer]:
 def _speed(one: Screen) -> str:
     layouts = one.times.get("layouts")
     own = layouts[0] if layouts else one.times
-    return f"{own.get('tokens_per_s_gpu') or 0:,.0f}"
+    return three_digits(own.get("tokens_per_s_gpu") or 0.0)
 
 
 # --------------------------------------------------------------------- hints of errors

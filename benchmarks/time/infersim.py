@@ -138,7 +138,7 @@ def _table(
     return LibraryTable(name, {}, source=SOURCE, **own, **values)
 
 
-COMPILED = {  # kernels with the fewest waves (kernels/tiles.py)
+COMPILED = {  # kernels that are compiled for a shape (kernels/tiles.py)
     "launch_us": Start(3, 0.3, 40), "compute": Start(0.9, 0.2, 1), "memory": Start(0.8, 0.3, 1),
     "load_gb": Start(90, 5, 300), "tile_us": Start(0.5, 0.01, 10), "two_scales": Start(1.25, 1, 2),
     "sharpness": Start(3, 1.2, 12),

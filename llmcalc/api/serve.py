@@ -67,8 +67,8 @@ def serve(
 
     Args:
         model: an architecture, anything ``load`` reads, or the path of a Modelfile of Ollama.
-        gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. The count is the number
-            of tensor-parallel ranks unless other parallelism or a command line, whose own defaults count, is given.
+        gpu: accelerator with an optional count, such as ``"h100:4"``, or the memory of one GPU. If a part of
+            the layout is given, all other GPUs are tensor-parallel ranks. A command line has its own defaults.
             With lengths of requests, also several, such as ``"h100:2,l40s:4"``, or ``"all"`` with a price, which are
             ordered by the price of tokens (``ServingGpus``).
         command: command line of the engine, as text or words, in place of ``model``, ``engine`` and settings.

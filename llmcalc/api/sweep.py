@@ -29,6 +29,7 @@ def sweep(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
+    extras: Sequence[str] = (),
     skip_invalid: bool = False,
     **settings: Unpack[QuantitySettings],
 ) -> Sweep:
@@ -49,6 +50,7 @@ def sweep(
         as_: ``model_type`` to read a config as, as in ``load``.
         allow_unknown: unknown config keys to ignore, as in ``load``.
         strict: whether every unknown config key is an error, as in ``load``.
+        extras: modules outside the totals that are counted with the model, as in ``load``.
         skip_invalid: whether to leave out points that are an error, with the reason, unless all points are.
         settings: parameters of ``flops`` and of ``memory``; ``training=True``
             evaluates the memory of a training step.
@@ -65,8 +67,9 @@ def sweep(
     fixed = read_overrides(overrides)
 
     def read(changes: Sequence[str]) -> Architecture:
-        if isinstance(model, Architecture) and not (changes or fixed):
+        if isinstance(model, Architecture) and not (changes or fixed or extras):
             return model
-        return read_model(model, overrides=(*fixed, *changes), as_=as_, allow_unknown=allow_unknown, strict=strict)
+        texts = (*fixed, *changes)
+        return read_model(model, overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict, extras=extras)
 
     return evaluate_grid(read, axes, names, settings, skip_invalid=skip_invalid)

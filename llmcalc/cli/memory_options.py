@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = {setting.name: setting for setting in (*settings_of.MEMORY, CONVENTION_SETTING)}
 _OPTIONS = {name: option_of(setting) for name, setting in _SETTINGS.items()}
+_OPTIONS["dtype"] = option_of(settings_of.DTYPE, default=None)  # engines compute in another format unless it is given
 DTYPE, OPTIMIZER, RECOMPUTE, GRADIENTS = (_OPTIONS[name] for name in ("dtype", "optimizer", "recompute", "gradients"))
 
 

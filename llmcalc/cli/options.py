@@ -30,8 +30,9 @@ ALLOW_UNKNOWN = Option(
     repeatable=True,
 )  # fmt: skip
 STRICT = Option("--strict", "Treat every unknown config.json key as an error, even one without effect.", kind=bool)
-READING = (SET, AS, ALLOW_UNKNOWN, STRICT)  # named like the parameters of llmcalc.load
 WITH = option_of(setting.EXTRAS)
+LOADING = (SET, AS, ALLOW_UNKNOWN, STRICT)  # without extras, which draft tokens in an engine
+READING = (*LOADING, WITH)  # named like the parameters of llmcalc.load
 FORCE = Option("--force", "Overwrite an existing file.", kind=bool)
 JSON = Option("--json", "Print one JSON object (same as --format json).", name="as_json", kind=bool)
 COLOR = Option(
@@ -72,7 +73,7 @@ def load_model(model: str, given: dict[str, Any]) -> Architecture:
     """Load a model with the input options of a command."""
     from ..inputs.models import read_model
 
-    return read_model(model, **values(READING, given), extras=given.get(WITH.name, ()))
+    return read_model(model, **values(READING if WITH.name in given else LOADING, given))
 
 
 def load_models(models: list[str], given: dict[str, Any]) -> list[Architecture]:

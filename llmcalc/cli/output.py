@@ -34,12 +34,18 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
         document = changed(document, assumed=tuple(
-            (setting, value) for setting, value in document.assumed if setting.is_default(given.get(setting.name))
+            (setting, value) for setting, value in document.assumed
+            if not _is_typed(given.get(setting.name), setting.default)
         ))  # fmt: skip
         write_text(render(document, chosen, **({"color": color, **style} if chosen == TABLE else {})))
         return OK if ok else NO
 
     return run
+
+
+def _is_typed(value: Any, default: Any) -> bool:
+    """Return whether the value of an option was typed. That of a switch is False without it."""
+    return value is not None and value is not False and value not in (default, [])
 
 
 def answered(result: Any, *others: Any, name: str = "", spell: Callable[[Any], str] | None = None) -> Answer:

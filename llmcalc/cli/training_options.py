@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.record import changed
 from .memory_options import MEMORY, settings
-from .options import MODEL, READING, SIZES, WITH, load_model, values
+from .options import LOADING, MODEL, SIZES, WITH, load_model, values
 from .spec import Option
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def load_trained(
     typed = settings(given, (*SIZES, *MEMORY))
     typed |= {"batch": given["micro_batch"]} if given.get("micro_batch", 1) > 1 else {}
     source = None if path == model else model
-    file = read_training_file(path, source, gpus=gpus, **values(READING, given), **typed)
+    file = read_training_file(path, source, gpus=gpus, **values(LOADING, given), **typed)
     found = {name: list(value) if isinstance(value, tuple) else value for name, value in file.options.items()}
     found |= {"no_master": True} if found.pop("master", True) is False else {}
-    if extras := given.get(WITH.name):
+    if extras := given[WITH.name]:
         from ..inputs.extras import with_extras
 
         file = changed(file, architecture=with_extras(file.architecture, extras))

@@ -14,6 +14,15 @@ FIRST_MARK = "\u0300"  # the first character that may take no column or two
 NARROW = frozenset("–—…−→│├└─█▏▎▍▌▋▊▉✓✗≤≥≈∑")  # signs of reports that are beyond
 
 
+def three_digits(value: float) -> str:
+    """Format a number with three digits, and with all digits before the point.
+
+    >>> three_digits(7.1), three_digits(24.04), three_digits(841.6), three_digits(28698), three_digits(0.0057)
+    ('7.10', '24.0', '842', '28,698', '0.00570')
+    """
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
+
+
 def printable(text: str, longest: int | None = None) -> str:
     """Return a text as one line of at most ``longest`` characters.
 

@@ -38,15 +38,13 @@ def check_fit(
     served by several replicas, which share the batch. ``shared`` are the bytes that a GPU shares with its host: the
     input table in host memory is outside of those of the GPU only as far as they leave room.
     """
-    mesh = arguments.pop("mesh", None) or Mesh()
-    is_training = arguments.get("mode") == "training"
-    if mesh == Mesh() and count > 1 and is_training:
-        mesh = Mesh(dp=count, zero=3)
+    given, is_training = arguments.pop("mesh", None), arguments.get("mode") == "training"
+    mesh = given or (Mesh(dp=count, zero=3) if count > 1 and is_training else Mesh())
     if count % mesh.ranks or (is_training and count != mesh.ranks):
         hint = "the product of {dp}, {tp}, {pp} and {cp} must divide the number of GPUs"
-        given = [f"{{{each.name}}}" for each in MESH if not each.is_default(getattr(mesh, each.name))]
+        others = [f"{{{each.name}}}" for each in MESH if not each.is_default(getattr(mesh, each.name))]
         if mesh.ranks == 1:
-            hint = f"add {{dp={count}}}, or omit {', '.join(given)}"
+            hint = f"use {{dp={count}}}" + (f", or omit {', '.join(others)}" if others else "")
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
 
     if is_training:
@@ -66,7 +64,7 @@ def check_fit(
         result = with_room_on_host(result, memory_bytes, shared)
         return Fit(memory_bytes, reserve, result.peak - result.host, count, result)
 
-    if layout is None and mesh == Mesh() and count > 1:
+    if layout is None and given is None and count > 1:
         return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))

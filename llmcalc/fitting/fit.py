@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import LARGEST, Fit, read_size
 from ..calc.memory.inference import InferenceMemory
+from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError
 from ..core.evidence import FITTED
@@ -21,7 +22,7 @@ from ..inputs.effects import check_effects
 from ..inputs.gpus import Gpus, gpu_name, read_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import ENGINES
-from ..inputs.settings import MEMORY, MEMORY_MODE, memory_settings
+from ..inputs.settings import MEMORY, MEMORY_MODE, RANKS, memory_settings, whole_layout
 from .advice import Change
 from .question import Question
 from .solution import OFFLOADS, Solution
@@ -182,20 +183,22 @@ def read_question(
     settings: Settings,
 ) -> Question:
     """Return the question of ``fit``. Each of the settings has an effect on its answer."""
+    card, number, total, of_runtime = resources(gpu, count, gpu_memory, RESERVE if reserve is None else reserve)
     settings = dict(settings)
     sizes = {setting.name: settings.pop(setting.name) for setting in SIZES if setting.name in settings}
-    training = settings.pop("mode", "inference") == "training"
+    training = settings.pop("mode", "inference") == "training" or bool(settings.get("training"))
+    if number and not training and settings.keys() & set(RANKS):
+        settings = whole_layout(settings, number)
     arguments = {**memory_settings({"training": training, **settings}), **sizes}
     architecture = read_model(model)
     several = {"dp": max(2, settings.get("dp") or 1)} if solve == "gpus" and "mesh" not in settings else {}
     check_effects(SETTINGS, {"training": training, **settings, **sizes, **several}, architecture)
     if arguments.get("seq") is None:
         arguments["seq"] = default_seq(architecture)
-    card, number, total, of_runtime = resources(gpu, count, gpu_memory, RESERVE if reserve is None else reserve)
     if solve == "gpus" and number is not None:
         text = "cannot include a count when solving for the number of GPUs"
         raise InputError(text, parameter="gpu", hint="omit the count")
-    number = arguments["mesh"].ranks if number is None else number
+    number = (arguments["mesh"] or Mesh()).ranks if number is None else number
     budget = {
         "memory_bytes": total, "reserve": of_runtime, "count": number, "node": card.node if card else NODE,
         "shared": card.shared_bytes if card else None,
@@ -266,5 +269,5 @@ def _solve(question: Question, solve: str | None) -> tuple[Fit, Solution | None]
         return found, Solution(solve, number)
     fewest = question.fewest()
     if fewest is None:
-        return question.ask({"count": arguments["mesh"].ranks}), Solution(solve, None)
+        return question.ask({"count": (arguments["mesh"] or Mesh()).ranks}), Solution(solve, None)
     return fewest[1], Solution(solve, fewest[0])

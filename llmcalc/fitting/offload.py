@@ -66,7 +66,7 @@ def _check(asked: str, architecture: Architecture, words: Mapping[str, Any], cou
         text = f"{asked!r} applies only to serving" + (f", and {file['path']} describes training" if file else "")
         hint = "name a model in place of the file" if file else "omit {mode=training}"
         raise InputError(text, parameter="solve", hint=hint)
-    given = [field.name for field in fields(Mesh) if getattr(words["mesh"], field.name) != field.default]
+    given = [field.name for field in fields(Mesh) if getattr(words["mesh"] or Mesh(), field.name) != field.default]
     if given or count > 1:
         changes = [f"use {{gpu={gpu}}}"] if count > 1 else []
         changes += [f"omit {', '.join(f'{{{name}}}' for name in given)}"] if given else []

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..calc.memory.fit import Fit
-from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.record import record
 from ..engines.hardware import is_reachable
@@ -79,7 +78,7 @@ class Question:
         """Yield the change to the fewest GPUs with which the model fits, if they are more than now."""
         found = self.fewest()
         if found and found[0] > self.budget["count"]:
-            is_divided = self.is_training and self.arguments.get("mesh") not in (None, Mesh())
+            is_divided = self.is_training and self.arguments.get("mesh") is not None
             mesh = {"mesh": found[1].result.mesh} if is_divided else {}  # with more data-parallel ranks
             yield {"gpu": self.gpu, "count": found[0], **mesh}
 

@@ -83,17 +83,18 @@ def solve_gpus(architecture: Architecture, budget: dict[str, Any], arguments: di
     In training, only the number of data-parallel ranks varies, and with a serving mesh, only the number of replicas. In
     serving without a mesh, each number of GPUs uses its best layout.
     """
-    given = arguments.get("mesh") or Mesh()
+    mesh = arguments.get("mesh")
+    given = mesh or Mesh(zero=3)
     rest = {name: value for name, value in arguments.items() if name != "mesh"}
     per_gpu = {name: value for name, value in budget.items() if name != "count"}
-    if given == Mesh() and arguments.get("mode") != "training":
+    if mesh is None and arguments.get("mode") != "training":
         return _first_serving(architecture, per_gpu, rest, max(MOST_SERVING_GPUS, 2 * budget.get("node", NODE)))
 
     def fit_on(count: int) -> Fit:
         if rest.get("mode") != "training":
             return check_fit(architecture, **per_gpu, count=given.ranks * count, mesh=given, **rest)
-        mesh = changed(given, dp=given.dp * count, zero=given.zero if given != Mesh() else 3)
-        return check_fit(architecture, **per_gpu, count=mesh.ranks, mesh=mesh, **rest)
+        own = changed(given, dp=given.dp * count)
+        return check_fit(architecture, **per_gpu, count=own.ranks, mesh=own, **rest)
 
     count = smallest_fitting(lambda count: fit_on(count).headroom, MOST_GPUS)
     if count is None:
@@ -107,7 +108,7 @@ def check_part(
 ) -> Fit:
     """Check whether a model fits on GPUs of which some may stay unused, so that it fits on more wherever on fewer."""
     found = check_fit(architecture, **budget, **arguments, is_trial=is_trial)
-    is_given = arguments.get("layout") or arguments.get("mesh") not in (None, Mesh())
+    is_given = arguments.get("layout") or arguments.get("mesh") is not None
     if is_given or arguments.get("mode") == "training" or _runs(found):
         return found
     rest = {name: value for name, value in arguments.items() if name != "mesh"}

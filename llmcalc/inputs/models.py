@@ -41,13 +41,8 @@ def read_model(
     texts, allow_unknown = read_overrides(overrides), read_texts(allow_unknown, "allow_unknown")
     AS.check(as_)
     STRICT.check(strict)
-    extras = read_texts(extras, "extras")
-    found = load_all([source], overrides=texts, as_=as_, allow_unknown=allow_unknown, strict=strict)[0]
-    if not extras:
-        return found
-    from .extras import with_extras  # needed only by models with extras
-
-    return with_extras(found, extras)
+    reading = {"as_": as_, "allow_unknown": allow_unknown, "strict": strict, "extras": read_texts(extras, "extras")}
+    return load_all([source], overrides=texts, **reading)[0]
 
 
 def read_overrides(overrides: Overrides) -> tuple[str, ...]:
@@ -81,13 +76,18 @@ def load_each(
     as_: str | None = None,
     allow_unknown: Sequence[str] = (),
     strict: bool = False,
+    extras: Sequence[str] = (),
 ) -> list[Architecture]:
     """Load several architectures with separate overrides. Config options require a model with a ``config.json``."""
     found = [_load(source, Reading(overrides, as_, allow_unknown, strict)) for source, overrides in sources]
     if (as_ or allow_unknown) and not any("model_type" in one.inputs for one in found):
         message = f"applies only to models read from a config.json, unlike {found[0].name}"
         raise InputError(message, parameter="as_" if as_ else "allow_unknown", hint="omit it")
-    return found
+    if not extras:
+        return found
+    from .extras import with_extras  # needed only by models with extras
+
+    return [with_extras(one, extras) for one in found]
 
 
 def _load(source: Any, reading: Reading) -> Architecture:

@@ -23,7 +23,9 @@ from ..core.setting import BATCH, CONTEXT, SIZE, TEXTS, Setting
 from .settings import CACHE_FORMAT, DTYPE, ENGINE, PLAIN, WEIGHTS
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
-_RANKS = {each.name: changed(each, part="layout", needs=("no_front",)) for each in MESH}
+_RANKS = {  # without them, a layout is chosen, so that 1 is no default
+    each.name: changed(each, part="layout", needs=("no_front",), usual=None) for each in MESH
+}
 _OF_REQUESTS: dict[str, Any] = {"part": "requests", "needs": ("requests",)}
 _OF_START: dict[str, Any] = {"needs": ("no_requests",)}
 _OF_DRAFTS: dict[str, Any] = {"part": "requests", "needs": ("requests", "drafts")}
@@ -89,7 +91,8 @@ SERVE = (
     Setting("max_num_batched_tokens", int, least=1, help="Maximum number of tokens in a step (default: by GPU)."),
     Setting("gpu_memory_utilization", float, above=0, metavar="SHARE",
             help="Share of the GPU memory that the engine uses (default: by engine)."),
-    DTYPE, changed(WEIGHTS, part="formats"), changed(CACHE_FORMAT, part="formats", needs=()),
+    changed(DTYPE, default=None, help="Number format used for computation (default: by model and GPU)."),
+    changed(WEIGHTS, part="formats"), changed(CACHE_FORMAT, part="formats", needs=()),
     Setting("block_size", int, least=1, needs=("command_lines",),
             help="Tokens per block of the KV cache (default: 16)."),
     Setting("kv_cache_memory", SIZE, least=1, metavar="SIZE",
@@ -153,7 +156,7 @@ LATENCY = (
             help="Prefill and generate: tokens per prompt (default: as for {context})."),
     Setting("new_tokens", int, least=1, typed=str, metavar="TOKENS",
             help="Generate: number of new tokens per sequence (default: 128)."),
-    *(each for each in MESH if each.name in ("dp", "tp", "pp", "ep")), WEIGHTS,
+    *(changed(each, usual=None) for each in MESH if each.name in ("dp", "tp", "pp", "ep")), WEIGHTS,
     changed(EXPERTS, needs=(), help="Format of routed experts (default: {weights})."),
     changed(ATTENTION_WEIGHTS, needs=(), help="Format of the matrices of attention (default: {weights})."),
     CACHE_FORMAT, changed(ENGINE, choices=(), typed=ENGINE.choices),

@@ -34,10 +34,12 @@ from ..core.setting import (
 from ..core.setting import KERNELS as KERNEL_CHOICES
 from .defaults import cached_tokens, default_seq
 
+RANKS = ("tp", "pp", "dp", "ep")  # sizes of a layout, which is chosen without them
+TRAINING_SIZES = ("cp", "zero")  # further ones of training
 PLAIN = ("fp32", "bf16", "fp16")
 MEMORY_MODE = Setting("mode", str, "inference", choices=("inference", "training"))
 STEP = (MODE, CONTEXT, COUNT, LOGITS)
-DTYPE = Setting("dtype", str, "bf16", choices=PLAIN, help="Number format used for computation.")
+DTYPE = Setting("dtype", str, "bf16", choices=PLAIN, help="Number format used for computation (default: bf16).")
 CACHE_DTYPE = changed(DTYPE, choices=(*PLAIN, "fp8"))
 WEIGHTS = Setting(
     "weights", metavar="FORMAT", complete="formats",
@@ -189,21 +191,45 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     found |= {
         each.name: settings[each.name] for each in others if settings.get(each.name) not in (None, each.default, (), [])
     }
-    mesh = mesh_settings(settings)
-    if training:
+    mesh = given_mesh(settings)
+    if training and mesh:
         check_expert_ranks(mesh)
     return {**found, "mesh": mesh, "convention": settings.get("convention")}
 
 
 def mesh_settings(settings: Mapping[str, Any]) -> Mesh:
-    """Return the mesh specified by ``mesh`` or by individual mesh fields."""
+    """Return the mesh specified by ``mesh`` or by individual mesh fields. By default, it has one rank."""
+    return given_mesh(settings) or Mesh()
+
+
+def given_mesh(settings: Mapping[str, Any]) -> Mesh | None:
+    """Return the mesh that is given, also if it has one rank, or None.
+
+    A field with a constant default gives a mesh only if it has another value.
+    """
     own = {each.name: settings[each.name] for each in MESH if settings.get(each.name) is not None}
     whole: Mesh | None = settings.get("mesh")
     if whole is not None and own:
         raise InputError("cannot be combined with mesh", parameter=next(iter(own)), hint="set it in the Mesh instead")
+    is_training = settings.get("training") or settings.get("mode") == "training"
+    sizes = (*RANKS, *TRAINING_SIZES) if is_training else RANKS
+    is_given = whole is not None or any(
+        each.name in own and (each.name in sizes or not each.is_default(own[each.name])) for each in MESH
+    )
     if own.get("pp", 1) == 1:  # without a pipeline, virtual stages have no effect
         own.pop("virtual_stages", None)
-    return whole or Mesh(**own)
+    return (whole or Mesh(**own)) if is_given else None
+
+
+def whole_layout(sizes: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Return the sizes of a serving layout on GPUs. Those that are not given have their default: all other GPUs are
+    tensor-parallel ranks.
+
+    >>> whole_layout({"dp": 2}, 8), whole_layout({"tp": 2}, 8)
+    ({'dp': 2, 'tp': 4}, {'tp': 2})
+    """
+    divided = (sizes.get("dp") or 1) * (sizes.get("pp") or 1)
+    return {**sizes, "tp": sizes.get("tp") or max(count // divided, 1)}
 
 
 def serving_mesh(mesh: Mesh) -> Mesh:

@@ -18,7 +18,7 @@ from math import inf
 
 from ..core.arrays import Number, namespace
 from ..core.record import changed, record
-from .tiles import K_STEP, MICRO, NANO, fastest_tiles, fewest_waves
+from .tiles import K_STEP, MICRO, NANO, compiled_tiles, fastest_tiles
 
 Coefficients = Mapping[str, float]
 
@@ -99,7 +99,7 @@ def gemm(
     bandwidth = rate(device, c, moved, alone)
     flops = peak / device.sms * c["compute"]
     if "load_gb" in c:
-        best = fewest_waves(m, n, k, batch, device.sms, flops, activation_bytes, c)
+        best = compiled_tiles(m, n, k, batch, device.sms, flops, activation_bytes, c)
     else:
         best = fastest_tiles(m, n, k, batch, device.sms, flops, device.bandwidth * c["memory"], c, alone)
     power = c["sharpness"] if alone else max(c["sharpness"], OVERLAP)
@@ -199,7 +199,8 @@ def attention_prefill(
     each = 2.0 * (key_width + value_width) / (peak / device.sms * c["compute"])
     exponential = 1 / (EXPONENTIALS * c["exponentials"])
     pair = (each**3 + exponential**3) ** (1 / 3)  # seconds of a pair on one multiprocessor
-    ramp = 1 + c["ramp"] / xp.maximum(longest, QUERY_TILE)
+    shortest = max(QUERY_TILE, (QUERY_TILE * c["ramp"]) ** 0.5)  # fewer keys take no more time than this number
+    ramp = 1 + c["ramp"] / xp.maximum(longest, shortest)
     time = pair * xp.maximum(sequences * heads * tiled / device.sms, row) * ramp
     tiles = xp.maximum(sequences * heads * xp.ceil(queries / QUERY_TILE) / device.sms, 1)
     moved = prefill_bytes(sequences * queries, heads, key_heads, key_width + value_width, cache_bytes)
@@ -236,9 +237,9 @@ def attention_decode(
     """
     xp = namespace(sequences, keys, heads, key_heads, device.bandwidth)
     elements = key_width + value_width
-    moved = sequences * keys * key_heads * elements * cache_bytes + 2.0 * sequences * heads * elements
+    cached, own = sequences * keys * key_heads * elements * cache_bytes, 2.0 * sequences * heads * elements
     flops = 2.0 * sequences * (xp.maximum(16, heads / key_heads) * key_heads) * elements * keys
-    return stream(sequences * key_heads, keys, moved, flops, device, peak, c, alone)
+    return stream(sequences * key_heads, keys, cached, own, flops, device, peak, c, alone)
 
 
 def latent_attention_decode(
@@ -261,19 +262,25 @@ def latent_attention_decode(
     """
     xp = namespace(sequences, keys, heads, device.bandwidth)
     elements = 2 * latent + rotary
-    moved = sequences * keys * (latent + rotary) * cache_bytes + 2.0 * sequences * heads * elements
+    cached, own = sequences * keys * (latent + rotary) * cache_bytes, 2.0 * sequences * heads * elements
     flops = 2.0 * sequences * xp.maximum(heads, 64) * elements * keys
-    return stream(sequences * xp.ceil(heads / 64), keys, moved, flops, device, peak, c, alone)
+    return stream(sequences * xp.ceil(heads / 64), keys, cached, own, flops, device, peak, c, alone)
 
 
 def stream(
-    groups: Number, keys: Number, moved: Number, flops: Number, device: Device, peak: Number, c: Coefficients,
-    alone: bool,
+    groups: Number, keys: Number, cached: Number, own: Number, flops: Number, device: Device, peak: Number,
+    c: Coefficients, alone: bool,
 ) -> Number:  # fmt: skip
-    """Return the time of reading a cache: ``groups`` of heads and sequences, each split along its keys."""
+    """Return the time of reading a cache: ``groups`` of heads and sequences, each split along its keys.
+
+    A part that is not full takes as long as a full one, so that the parts are counted as if all were full. Each part
+    has the queries and outputs of its group (``own`` bytes of all groups).
+    """
     xp = namespace(groups, keys, device.bandwidth)
-    readers = xp.minimum(groups * xp.minimum(xp.ceil(keys / KEY_TILE), c["splits"]), 4 * device.sms)
-    whole, each = moved / rate(device, c, moved, alone), moved / (c["stream"] * 1e9 * readers)
+    most, moved = 4 * device.sms, cached + own
+    readers = xp.minimum(groups * xp.clip(keys / KEY_TILE, 1.0, c["splits"]), most)
+    whole = moved / rate(device, c, moved, alone)
+    each = (cached / readers + own / xp.minimum(groups, most)) / (c["stream"] * 1e9)
     computing = flops / (peak * c["compute"]) * device.sms / xp.minimum(readers, device.sms)
     time = (whole**4 + each**4 + computing**4) ** 0.25
     time = time + c["group_us"] * MICRO * xp.ceil(groups / device.sms)

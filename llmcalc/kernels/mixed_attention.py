@@ -37,4 +37,6 @@ def mixed_attention_decode(
     found = xp.minimum(device.l2 / xp.maximum(once, 1.0), 1.0)
     moved = once * (key_heads + (heads - key_heads) * (1 - found))
     flops = 2.0 * sequences * heads * QUERY_TILE * elements * keys
-    return stream(sequences * heads, keys, moved, flops, device, peak, {**c, "splits": 1.0, "compute": share}, False)
+    return stream(
+        sequences * heads, keys, moved, 0.0, flops, device, peak, {**c, "splits": 1.0, "compute": share}, False
+    )

@@ -1,8 +1,8 @@
 """Tiles of a matrix product, which the multiprocessors compute in whole waves.
 
-Libraries choose tile sizes in two ways. Most have a few sizes and use the fastest. Others compile a kernel for each
-shape, and choose the width with the fewest waves. Their coefficients state the
-bytes per second at which a multiprocessor loads operands (``load_gb``).
+Most libraries have a few sizes of tiles. Others compile a kernel for each shape, with tiles of any width, and their
+coefficients state the bytes per second at which a multiprocessor loads operands (``load_gb``). Both are assumed to use
+the fastest size, so that no larger product takes less time.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def fastest_tiles(
     return best
 
 
-def fewest_waves(
+def compiled_tiles(
     m: Number, n: Number, k: Number, batch: Number, sms: Number, flops: Number, width_bytes: float, c: Mapping[str, Any]
 ) -> Number:
-    """Return the computing time of a product with the tiles that need the fewest waves, and fill the last one best.
+    """Return the computing time of a product with the fastest tiles of a kernel that is compiled for its shape.
 
     A tile takes its FLOPs, or the time to load its rows and columns.
 
@@ -75,18 +75,14 @@ def fewest_waves(
         c: ``load_gb``, ``tile_us`` and ``two_scales``.
     """
     xp = namespace(m, n, k, batch, sms)
-    fewest: Number = float("inf")
-    time: Number = 0.0
     columns = {width: xp.ceil(n / width) for width in COMPILED_COLUMNS}
+    best: Number = float("inf")
     for height in COMPILED_ROWS:
         rows = batch * xp.ceil(m / height)
         for width in COMPILED_COLUMNS:
-            tiles = rows * columns[width]
-            waves = xp.ceil(tiles / sms)
-            order = waves + 1 - (tiles - (waves - 1) * sms) / (sms + 1)  # a full last wave comes first
+            waves = xp.ceil(rows * columns[width] / sms)
             scales = 1.0 if SCALED_COLUMNS % width == 0 else c["two_scales"]
             loading = (height + width) * width_bytes / (c["load_gb"] * GIGA)
             each = k * xp.maximum(2.0 * height * width * scales / flops, loading) + c["tile_us"] * MICRO
-            time = xp.where(order < fewest, waves * each, time)
-            fewest = xp.minimum(fewest, order)
-    return time
+            best = xp.minimum(best, waves * each)
+    return best

@@ -77,12 +77,13 @@ def unified_attention_decode(
     xp = namespace(sequences, keys, heads, key_heads, device.bandwidth)
     rows, _, width = _program(xp, heads, key_heads, key_width, value_width)
     groups, tiles, own = sequences * key_heads, keys / TILE + 0.5, rows / ROWS * width
-    is_divided = groups <= (0 if mixed else MOST_DIVIDED)
+    most = 0 if mixed else MOST_DIVIDED
+    is_divided = groups <= most
     segments = xp.where(is_divided, xp.clip(tiles, 1.0, SEGMENTS), 1.0)
     clocks = xp.maximum(groups * tiles * c["tile"] / device.sms, tiles / segments * c["wait"]) * own
     moved = groups * keys * (key_width + value_width) * cache_bytes
     time = ((clocks / device.clock) ** 4 + (moved / rate(device, c, moved, alone)) ** 4) ** 0.25
-    starts = groups * xp.where(is_divided, 2.0, 1.0)  # a second kernel adds the segments
+    starts = xp.maximum(groups, 2.0 * xp.minimum(groups, most))  # a second kernel adds the segments
     time = time + starts * c["start"] / device.sms / device.clock
     return time + c["launch_us"] * MICRO if alone else time
 

@@ -14,7 +14,7 @@ from ..core.errors import spelled
 from ..core.record import fields
 from ..core.tree import Node
 from ..core.workload import positions
-from ..engines.hardware import checkpoint_format, default_engine, has_reader
+from ..engines.hardware import checkpoint_format, default_engine, has_reader, refuses_dtype
 from ..engines.lengths import length_limit
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FIT, SETTINGS, FitResult
@@ -137,10 +137,18 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         return found
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
-    own = {"dtype": size.dtype, "cache": size.cache.name if size.cache else None}
+    start, dtype = fit.start, size.dtype
+    if start and "dtype" not in start.settings and refuses_dtype(start.engine, fit.accelerator, dtype):
+        dtype = "fp16"  # in which it computes by itself
+    formats: dict[str, Any] = {"dtype": dtype, "cache": size.cache.name if size.cache else None}
+    if start and "dtype" not in start.profile.flags["read"].values():
+        del formats["dtype"]  # which the engine chooses
     if worst.published and any(entry.format.name not in PLAIN for entry in worst.stored):
-        own = {"weights": CHECKPOINT, "cache": own["cache"] or size.dtype}  # which alone has the format of computation
-    return {**found, **steps, **own}
+        formats = {
+            "weights": CHECKPOINT,
+            "cache": formats["cache"] or dtype,
+        }  # which alone has the format of computation
+    return {**found, **steps, **formats}
 
 
 def _summary(fit: FitResult) -> Table:

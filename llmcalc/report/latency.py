@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core.errors import spelled
+from ..core.printable import three_digits
 from ..fitting.advice import Change
 from ..inputs.serving_settings import LATENCY
 from ..kernels.cost import LAUNCHES
@@ -16,7 +17,7 @@ from ..serving.memory import engine_title
 from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values, workload_inputs
-from .numbers import duration, percent, three_digits
+from .numbers import duration, percent
 from .pictures import Axis, Chart, Curve, Mark
 from .points import MOST_ROWS, RANKS, changes_table, sizes_of, time_fact, unused_alert
 

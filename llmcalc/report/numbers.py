@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.printable import three_digits
 from ..core.type_names import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -118,15 +119,6 @@ def duration(seconds: float, *ends: float) -> str:
     factor, unit = next((each for each in units if seconds * each[0] < 999.5), units[-1])
     text = f"{three_digits(seconds * factor)} {unit}"
     return f"{text} ({' to '.join(three_digits(end * factor) for end in ends)} {unit})" if ends else text
-
-
-def three_digits(value: float) -> str:
-    """Format a number with three digits, and with all digits before the point.
-
-    >>> three_digits(7.1), three_digits(24.04), three_digits(841.6), three_digits(28698), three_digits(0.0057)
-    ('7.10', '24.0', '842', '28,698', '0.00570')
-    """
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def percent(share: float) -> str:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
-from ..core.printable import plural
+from ..core.printable import plural, three_digits
 from ..core.setting import Setting
 from ..estimate.prices import usual_price
 from ..inputs.serving_settings import SERVE
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table
 from .heading import model_document, named_values
-from .numbers import dollars, duration, three_digits
+from .numbers import dollars, duration
 from .serving_money import price_facts
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def ttft_text(point: Any) -> str:
 
 def speed_text(point: Any) -> str:
     """Format the output tokens per second of one GPU."""
-    return f"{point.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+    return f"{three_digits(point.tokens_per_s_gpu)} tokens/s per GPU"
 
 
 # --------------------------------------------------------------------- facts, tables and notes

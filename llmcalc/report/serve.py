@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from ..core.interval import Interval
+from ..core.printable import three_digits
 from ..engines.profile import GIB
 from ..engines.settings import states_all
 from ..estimate.hardware import SYSTEM_BYTES
@@ -18,7 +19,7 @@ from ..serving.start.start import LAYOUT, Start
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import model_document, named_values
-from .numbers import BYTES, about, ends_text, three_digits
+from .numbers import BYTES, about, ends_text
 
 SHOWN = (
     "tp", "pp", "dp", "expert_parallel", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "share", "dtype",

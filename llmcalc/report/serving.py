@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..core.printable import three_digits
 from ..fitting.advice import MOST
 from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES
@@ -12,7 +13,7 @@ from ..serving.result import ServingResult, class_times
 from .document import Document, Fact, Table, columns, summary_table, table_of
 from .file_formats import sixteen_bit_line
 from .heading import named_values
-from .numbers import duration, percent, three_digits
+from .numbers import duration, percent
 from .pictures import Bar, Bars
 from .points import (
     MOST_ROWS,
@@ -70,7 +71,7 @@ def serving_document(result: ServingResult) -> Document:
 
 def _assumed(result: ServingResult) -> dict[str, Any]:
     """Return the values of settings that the times depend on."""
-    sizes = {} if result.service.has_layout else sizes_of(result.mesh)
+    sizes = {name: size for name, size in sizes_of(result.mesh).items() if result.service.asked.get(name) is None}
     return {**sizes, "concurrency": f"{result.load.concurrency:g}", "max_num_batched_tokens": result.load.chunk}
 
 
@@ -108,7 +109,7 @@ def _changes(result: ServingResult) -> Table:
     holding = [one for one in found[MOST - 1 :] if one[0] == result.holding_change] or found[MOST - 1 : MOST]
     return changes_table([*found[: MOST - 1], *holding], {
         "requests at once: text": lambda one: f"{one.running:,} of {one.load.concurrency:,.10g}",
-        TPOT: POINT_CELLS[TPOT], "tokens/s per GPU: text": lambda one: f"{one.tokens_per_s_gpu:,.0f}",
+        TPOT: POINT_CELLS[TPOT], "tokens/s per GPU: text": lambda one: three_digits(one.tokens_per_s_gpu),
     })  # fmt: skip
 
 

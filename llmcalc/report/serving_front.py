@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import dist, log
 
+from ..core.printable import three_digits
 from ..search.front import ServingFront
 from ..serving.point import Point
 from .document import Document, Table, columns, table_of
-from .numbers import ends_text, three_digits
+from .numbers import ends_text
 from .pictures import Axis, Chart, Curve, Mark
 from .points import (
     LAYOUT,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.errors import spelled
+from ..core.printable import three_digits
 from ..search.served_gpus import ServedGpus
 from ..search.serving_gpus import ServingGpus
 from ..serving.memory import engine_title
 from .document import Document, Table, table_of
 from .heading import model_document, named_values
-from .numbers import duration, ends_text, three_digits
+from .numbers import duration, ends_text
 from .points import limit_texts, requests_text, sizes_text, times_text
 
 SHOWN = 12  # kinds of GPUs

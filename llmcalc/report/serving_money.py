@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.printable import three_digits
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, usual_price
 from ..serving.money import KINDS, Money
 from .document import Fact, Table, table_of
-from .numbers import dollars, ends_text, percent, three_digits
+from .numbers import dollars, ends_text, percent
 
 ENERGY = "energy of the accelerators alone, without hosts, network and cooling"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
+from ..core.printable import three_digits
 from ..search.pools import ServingPools
 from ..serving.point import Point
 from .document import Document, Fact, Table, summary_table, table_of
-from .numbers import duration, percent, three_digits
+from .numbers import duration, percent
 from .points import (
     answer_notes,
     commands_table,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.printable import plural
+from ..core.printable import plural, three_digits
 from ..fitting.advice import MOST
 from ..search.serving_search import ServingSearch
 from ..serving.point import SERVE, Point
@@ -125,7 +125,7 @@ def _answer(result: ServingSearch) -> str:
 def _layouts(result: ServingSearch) -> Table:
     def speed(one: Point) -> str:
         low, high = one.tokens_per_s_gpu_range
-        return f"{one.tokens_per_s_gpu:,.0f} ({low:,.0f} to {high:,.0f})"
+        return f"{three_digits(one.tokens_per_s_gpu)} ({three_digits(low)} to {three_digits(high)})"
 
     return table_of("layouts", result.layouts, {
         LAYOUT: layout_text, REQUESTS: POINT_CELLS[REQUESTS], "tokens/s per GPU: text": speed, TPOT: tpot_text,
@@ -154,5 +154,5 @@ def _next(result: ServingSearch) -> Table:
         if result.faster_formats:
             change, faster = result.faster_formats
             found.append((settings_text(change), faster.layouts[0]))
-    speed = {"tokens/s per GPU: number": lambda one: f"{one.tokens_per_s_gpu:,.0f}"}
+    speed = {"tokens/s per GPU: number": lambda one: three_digits(one.tokens_per_s_gpu)}
     return next_table(found[:MOST], {REQUESTS: POINT_CELLS[REQUESTS], TPOT: POINT_CELLS[TPOT], **speed})

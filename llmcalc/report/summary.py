@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from ..api.flops import flops
 from ..api.params import params
+from ..core.printable import three_digits
 from ..core.record import record
 from ..estimate.prices import price_of
 from ..fitting.fit import FitResult
@@ -17,7 +18,7 @@ from .fit import memory_limit
 from .heading import numbered, title, warnings
 from .latency import span_text
 from .memory import verdict
-from .numbers import BYTES, binary, dollars, human, readable, three_digits
+from .numbers import BYTES, binary, dollars, human, readable
 from .pictures import Bar, Bars, parts_of
 from .served_model import ServedModel
 

@@ -211,7 +211,7 @@ class _Candidates:
             return None
         pool = found.pool or plain_pool(found.steps, cache_space(found.steps))
         holds_longest = bool(pool.requests(service.requests.longest) >= 1)
-        return found if holds_longest and not found.is_refused else None
+        return found if holds_longest and found.starts else None
 
 
 def layout_of_batch(service: Service, batch: int, speed: Callable[[Mesh], float]) -> ServingLayout:

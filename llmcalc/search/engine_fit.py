@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from math import prod
 from typing import Any
 
 from ..calc.kv_cache import state
@@ -21,13 +20,13 @@ from ..engines.settings import divided_experts
 from ..estimate.hardware import NODE
 from ..fitting.advice import Change, Settings
 from ..fitting.check import check_fit
-from ..fitting.fit import FitResult, answer
+from ..fitting.fit import FIT, SETTINGS, FitResult, answer
 from ..fitting.layouts import Layout
 from ..fitting.question import Question
 from ..fitting.sizes import MOST_SERVING_GPUS
 from ..fitting.solution import OFFLOADS, Candidate
 from ..inputs.gpus import Gpus
-from ..inputs.settings import mesh_settings
+from ..inputs.settings import RANKS
 from ..schema.preset import ASKED
 from ..serving.deployment import Deployment, deployment
 from ..serving.memory import engine_title
@@ -38,8 +37,6 @@ from ..serving.start.start import Start
 from ..serving.start.usual_layout import has_room, layouts_of, start_on_usual_layout, usual_layouts, usual_sizes
 
 NONE = "none"
-RANKS = ("dp", "tp", "pp")
-LAYOUT = (*RANKS, "ep")
 # settings of ``fit`` that an engine has, by its names
 TAKEN = {"dtype": "dtype", "weights": "weights", "cache": "cache", "step_tokens": "max_num_batched_tokens"}
 
@@ -51,18 +48,23 @@ def plain_reason(question: Question, given: Mapping[str, Any], solve: str | None
         return ""
     if card is None:
         return f"no engine is known for {question.gpu}"
-    known = {"seq", "batch", *TAKEN, *LAYOUT, "mode", "mesh"}
-    if other := next((name for name in given if name not in known), None):
+    known = {"seq", "batch", *TAKEN, *RANKS, "mode", "mesh"}
+    usual = {setting.name for setting in (*SETTINGS, *FIT) if setting.is_default(given.get(setting.name))}
+    if other := next((name for name in given if name not in known | usual), None):
         return spelled(f"{{{other}}} is a setting of plain memory")
-    mesh = given.get("mesh") or Mesh()
-    if mesh != Mesh(**{name: getattr(mesh, name) for name in LAYOUT}):
+    if architecture.inputs.get("extras"):
+        return "engines use extras only to draft tokens"
+    mesh = question.arguments["mesh"] or Mesh()
+    if mesh != Mesh(**{name: getattr(mesh, name) for name in RANKS}):
         return "no engine has such a mesh"
     if not reads(card, architecture, given.get("weights")):
         return f"no engine on {card.title} reads the weights"
     name = engine or default_engine(architecture, card, given.get("weights")).name
-    own = mesh_settings(given)
-    if "expert_parallel" in _layout(given, name) and own.ep != own.tp * own.dp:
-        return f"{engine_title(name)} divides experts over all {own.tp * own.dp} ranks of a stage, not {own.ep}"
+    size = next((each for each in RANKS if each in given), None)
+    if size and tables("engines")[name]["rule"] == "sum":  # its layers are divided without a setting
+        raise InputError(f"has no effect on {engine_title(name)}", parameter=size, hint="omit it")
+    if "expert_parallel" in _layout(mesh, name) and mesh.ep != mesh.tp * mesh.dp:
+        return f"{engine_title(name)} divides experts over all {mesh.tp * mesh.dp} ranks of a stage, not {mesh.ep}"
     return unserved(name, architecture) or _uncached(architecture)
 
 
@@ -114,9 +116,8 @@ class EngineQuestion(Question):
         own: dict[str, Any] = {**self.given, **changes}
         engine = self.engine_of(own.get("weights"))
         settings = {theirs: own[name] for name, theirs in TAKEN.items() if own.get(name) is not None}
-        layout, count = _layout(self.given, engine), int(own.get("count") or self.budget["count"])
-        ranks = prod(layout.get(name, 1) for name in RANKS)
-        replicas = max(count // ranks, 1) if layout else 1
+        mesh, count = self.arguments["mesh"], int(own.get("count") or self.budget["count"])
+        layout, replicas = _layout(mesh, engine), max(count // mesh.ranks, 1) if mesh else 1
         seq, batch = (changes.get(name) or self.arguments.get(name) or 1 for name in ("seq", "batch"))
 
         def compute() -> Deployment:
@@ -146,7 +147,7 @@ class EngineQuestion(Question):
         deployed, asked = self._deployed({name: 1})
         limit = (deployed.limit.allowed if name == "seq" else None) or LARGEST
         most = 0
-        for sizes in usual_layouts(deployed) if deployed.has_free_layout else [_layout(self.given, deployed.engine)]:
+        for sizes in usual_layouts(deployed) if deployed.has_free_layout else [deployed.settings]:
             if has_room(deployed, sizes):
                 with suppress(InputError):  # ranks that do not divide the model
                     most = asked.largest(name, deployed.on_layout(sizes), limit, most + 1) or most
@@ -154,11 +155,9 @@ class EngineQuestion(Question):
 
     def fewest(self) -> tuple[int, FitResult] | None:
         """Return the fewest GPUs on which the engine holds all requests, or None."""
-        layout = _layout(self.given, self.engine_of(self.given.get("weights")))
-        node = self.card.node if self.card else NODE
-        ranks = prod(layout.get(name, 1) for name in RANKS)
-        if layout:
-            counts: Iterable[int] = range(ranks, MOST_SERVING_GPUS * ranks + 1, ranks)
+        mesh, node = self.arguments["mesh"], self.card.node if self.card else NODE
+        if mesh:
+            counts: Iterable[int] = range(mesh.ranks, MOST_SERVING_GPUS * mesh.ranks + 1, mesh.ranks)
         else:
             most = max(MOST_SERVING_GPUS, 2 * node)
             counts = reversed(usual_sizes(self.architecture, most, node))
@@ -167,7 +166,7 @@ class EngineQuestion(Question):
                 return None
             if self._is_enough_on(count):
                 return count, self.ask({"count": count})
-            start = self.ask({"count": count}, is_trial=True).start if layout else None
+            start = self.ask({"count": count}, is_trial=True).start if mesh else None
             if start and not start.starts:
                 return None  # more replicas do not help
         return None
@@ -175,7 +174,7 @@ class EngineQuestion(Question):
     def _is_enough_on(self, count: int) -> bool:
         """Return whether a layout that uses all of the GPUs is enough."""
         deployed, asked = self._deployed({"count": count})
-        layouts = layouts_of(deployed, count) if deployed.has_free_layout else [_layout(self.given, deployed.engine)]
+        layouts = layouts_of(deployed, count) if deployed.has_free_layout else [deployed.settings]
         for sizes in layouts:
             if has_room(deployed, sizes):
                 with suppress(InputError):
@@ -270,10 +269,11 @@ def _started(deployed: Deployment, change: Settings) -> Start:
     return remembered(deployed, "_starts", tuple(change.items()), lambda: start(deployed.with_change(change)))
 
 
-def _layout(given: Mapping[str, Any], engine: str) -> dict[str, Any]:
-    """Return the given layout, by the settings of an engine."""
-    mesh = mesh_settings(given)
-    sizes: dict[str, Any] = {name: getattr(mesh, name) for name in RANKS if getattr(mesh, name) > 1}
+def _layout(mesh: Mesh | None, engine: str) -> dict[str, Any]:
+    """Return a given layout by the settings of an engine, or nothing. One rank is a layout, too."""
+    if mesh is None:
+        return {}
+    sizes: dict[str, Any] = {"tp": mesh.tp, **{name: n for name in ("dp", "pp") if (n := getattr(mesh, name)) > 1}}
     return {**sizes, **(divided_experts(tables("engines")[engine]["flags"], mesh.ep) if mesh.ep > 1 else {})}
 
 

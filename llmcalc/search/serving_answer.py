@@ -237,10 +237,9 @@ def point_of(service: Service, retry: Retry | None = None) -> ServingResult:
 
     If the GPUs alone do not store the model, it is the layout with which llama.cpp starts by itself.
     """
-    asked, concurrency, retry = service.asked, service.asked.get("concurrency") or 1, retry or _asked_again(service)
+    concurrency, retry = service.asked.get("concurrency") or 1, retry or _asked_again(service)
     layout = ServingLayout(service.given_mesh)
-    is_free = asked.get("tp") is None and layout.mesh.ep == 1
-    if is_free and layout.mesh.ranks == layout.mesh.tp == service.count > 1:
+    if not service.has_layout and layout.mesh.tp == service.count > 1:
         layout = default_layout(Space(service), concurrency)
     found = under_load(service, layout, retry)
     automatic = found.placed.automatic if found.placed else {}

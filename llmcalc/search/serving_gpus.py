@@ -10,6 +10,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError, LlmcalcError
 from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
+from ..core.printable import three_digits
 from ..core.record import changed, record
 from ..engines.hardware import reads
 from ..estimate.hardware import Accelerator
@@ -87,7 +88,7 @@ class ServingGpus(NotebookDisplay):
         if one is None:
             return "No GPUs meet the limits" if self.limits else "The requests run at once on none of the GPUs"
         price = f", ${one.usd_per_million:.3g} per million tokens" if one.usd_per_million else ""
-        return f"{one.count} × {one.accelerator.title}{price}, {one.tokens_per_s:,.0f} tokens/s"
+        return f"{one.count} × {one.accelerator.title}{price}, {three_digits(one.tokens_per_s)} tokens/s"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

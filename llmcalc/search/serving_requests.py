@@ -25,7 +25,7 @@ def search_requests(space: Space, mesh: Mesh, retry: Callable[[Mapping[str, Any]
         InputError: if the model does not allow the layout or the formats.
     """
     limits, replica = space.limits, space.read(mesh, space.formats[0])
-    times = space.together(replica) if not space.service.too_long and replica.has_cache else None
+    times = space.together(replica) if not space.service.too_long and replica.starts else None
     one, safe = times and _most(times, space, replica, limits), None
     if times and one and one.keeps_limits:
         found = _most(times, space, replica, one.tight(limits))

@@ -118,11 +118,9 @@ class Space:
             is_known = replica is not None and (replica.memory.start is not None or replica.steps.stage_batches == 1)
             if mesh.pp > 1 and (replica is None or not is_known or replica.drafting):
                 continue
-            if replica is not None and replica.is_refused:
-                continue
-            if replica is None or not replica.has_cache:
-                if mesh.ep == 1 and replica is not None:
-                    return
+            if replica is None or not replica.starts:
+                if replica is not None and mesh.ep == 1 and not replica.is_refused:
+                    return  # for lack of memory
                 continue
             yield replica
 

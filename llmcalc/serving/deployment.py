@@ -15,6 +15,7 @@ from ..estimate.hardware import Accelerator
 from ..importers.modelfile import MODELFILE, RUN
 from ..inputs.gguf_names import dynamic_notes, file_format
 from ..inputs.gpus import Gpus
+from ..inputs.settings import whole_layout
 from .start.models import model_kinds, stored_format
 from .start.predict import start
 from .start.start import LAYOUT
@@ -108,6 +109,15 @@ class Deployment:
         """Return the deployment with these sizes of the layout, as if they were given."""
         return changed(self, given={**self.given, **sizes})
 
+    def on_whole_layout(self) -> Deployment:
+        """Return the deployment with the sizes of the layout that are not given, unless they are those of a command."""
+        own, count = self.settings, self.gpus.count
+        sizes = {name: own[name] for name in LAYOUT if name in own}
+        if not sizes or count is None or self.command is not None or self.profile.rule == "sum":
+            return self
+        shared = {"dp": 1} if own.get("attention_dp") else {}  # data-parallel ranks among the tensor-parallel ones
+        return self.on_layout({"tp": whole_layout({**sizes, **shared}, count)["tp"]})
+
     def with_default_length(self) -> Deployment:
         """Return the deployment without a length of requests."""
         return changed(self, given={name: value for name, value in self.given.items() if name != LENGTH})
@@ -131,7 +141,7 @@ class Deployment:
         Raises:
             SizeError: a number of ranks that does not divide the model.
         """
-        return start_on_usual_layout(self, start) if self.has_free_layout else start(self)
+        return start_on_usual_layout(self, start) if self.has_free_layout else start(self.on_whole_layout())
 
 
 def deployment(

@@ -8,6 +8,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
+from ..core.printable import three_digits
 from ..core.record import record
 from ..core.setting import SIZE, Setting, check_values, read_length
 from ..engines.hardware import default_engine
@@ -124,8 +125,8 @@ class EncoderServing(NotebookDisplay):
         if not self.fits:
             return f"Does not fit: a batch of {self.batch:,} sequences on {self.used} × {self.accelerator.title}"
         low, high = (self.requests_per_s * factor for factor in (1 / self.width, self.width))
-        rates = f"{self.requests_per_s:,.0f} sequences/s ({low:,.0f} to {high:,.0f})"
-        return f"{rates}, {self.tokens_per_s:,.0f} tokens/s, {self.latency_s * 1e3:,.3g} ms per request"
+        rates = f"{three_digits(self.requests_per_s)} sequences/s ({three_digits(low)} to {three_digits(high)})"
+        return f"{rates}, {three_digits(self.tokens_per_s)} tokens/s, {self.latency_s * 1e3:,.3g} ms per request"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""

@@ -270,7 +270,7 @@ class Latency(NotebookDisplay):
             needed, usable = (f"{size / 2**30:#.4g} GiB" for size in (self.memory.needed, self.memory.usable))
             return "" if self.memory.fits else f"Does not fit: {needed} needed per GPU, {usable} usable"
         start = own.start
-        if start and (start.refusals or (start.placed and not start.starts)):
+        if start and not start.starts:
             return start.summary
         if start and start.automatic:  # what llama.cpp moves to host memory has another speed
             return f"Does not fit: {start.profile.title} starts{start.placement}"

@@ -67,9 +67,10 @@ class Replica:
         return bool(self.memory.start and self.memory.start.refusals)
 
     @property
-    def has_cache(self) -> bool:
-        """Whether memory is left for a cache, which is unknown and thus true without a rule of the engine."""
-        return self.pool is None or self.pool.space > 0
+    def starts(self) -> bool:
+        """Whether the engine starts on this layout, which is unknown and thus true without a rule of the engine."""
+        start = self.memory.start
+        return start.starts if start else self.pool is None or self.pool.space > 0
 
     @property
     def chunk(self) -> int:

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.interval import Interval
+from ..core.printable import three_digits
 from ..core.record import record
-from ..engines.settings import LENGTH
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
 from .money import Money
@@ -151,9 +151,8 @@ class ServingResult(ServiceResult):
 
     @property
     def starts(self) -> bool:
-        """Whether the engine starts with the given settings. Without a length, it has one with which it starts."""
-        start = self.point.start
-        return start is None or (not start.refusals and (start.starts or LENGTH not in self.service.given))
+        """Whether the engine starts with the given settings, and with the longest request unless a length is given."""
+        return self.point.start is None or self.point.start.starts
 
     @property
     def running(self) -> int:
@@ -260,20 +259,15 @@ class ServingResult(ServiceResult):
                 return f"No times {gpus}: {started}, whose speed is not modelled"
             if self.time.capacity > 0:
                 return f"A request of {self.requests.longest:,.10g} tokens does not fit in the KV cache"
-            if start and not start.starts:
-                return start.summary
             return f"Will not start: the weights do not fit {gpus}"
         if not self.all_run:
             wanted = f"{self.running:,} of {self.load.concurrency:,.10g} requests run"
             return f"Only {wanted if self.running != 1 else wanted.replace('run', 'runs')} at once; the others wait"
-        speed = f"{self.tokens_per_s_gpu:,.0f} tokens/s per GPU"
+        speed = f"{three_digits(self.tokens_per_s_gpu)} tokens/s per GPU"
         if self.tpot_s is None or self.tpot_low_s is None or self.tpot_high_s is None:
             return f"{self.time.requests_per_s:,.3g} requests/s, {speed}"
-        best, low, high = (
-            f"{ms:,.0f}" if (ms := seconds * 1e3) >= 99.95 else f"{ms:#.3g}"
-            for seconds in (self.tpot_s, self.tpot_low_s, self.tpot_high_s)
-        )
-        user = f"{self.tokens_per_s_user:,.0f} tokens/s per user"
+        best, low, high = (three_digits(own * 1e3) for own in (self.tpot_s, self.tpot_low_s, self.tpot_high_s))
+        user = f"{three_digits(1 / self.tpot_s)} tokens/s per user"
         return f"{best} ms per output token ({low} to {high} ms), {user}, {speed}"
 
     def to_dict(self) -> dict[str, Any]:

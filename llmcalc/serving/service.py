@@ -23,6 +23,7 @@ from ..inputs.gguf_names import file_format
 from ..inputs.gpus import Gpus, named_gpus
 from ..inputs.models import Source, read_model
 from ..inputs.serving_settings import SERVE
+from ..inputs.settings import whole_layout
 from .calibration import MeasuredDeployment, read_calibration
 from .deployment import Deployment, deployment
 from .factors import Factors
@@ -138,8 +139,7 @@ class Service:
     @property
     def has_layout(self) -> bool:
         """Whether the layout is given, as that of a command line always is."""
-        is_divided = max([self.asked.get(name) or 1 for name in SIZES]) > 1
-        return self.command is not None or is_divided or self.asked.get("tp") is not None
+        return self.command is not None or any(self.asked.get(name) is not None for name in SIZES)
 
     @property
     def given_mesh(self) -> Mesh:
@@ -148,13 +148,13 @@ class Service:
 
     def mesh_of(self, sizes: Mapping[str, Any]) -> Mesh:
         """Return the layout with the given sizes. A missing size, or None, has its default."""
-        tp, (pp, dp, ep) = sizes.get("tp"), (sizes.get(name) or 1 for name in SIZES[1:])
-        splits_layers = tp is None and pp == 1 and engine_step(self.engine).divides_layers
-        stages = max(self.count // dp, 1) if splits_layers else pp
-        ranks = tp or max(self.count // (dp * stages), 1)
+        own = {name: size for name in SIZES if (size := sizes.get(name)) is not None}
+        if not own.keys() & {"tp", "pp"} and engine_step(self.engine).divides_layers:
+            own["pp"] = max(self.count // own.get("dp", 1), 1)
+        ranks, (pp, dp, ep) = whole_layout(own, self.count)["tp"], (own.get(name, 1) for name in SIZES[1:])
         if ranks * dp % ep:
             raise InputError(f"must divide the {ranks * dp} GPUs, not {ep}", parameter="ep")
-        return Mesh(dp=dp, tp=ranks, pp=stages, ep=ep, etp=ranks * dp // ep)
+        return Mesh(dp=dp, tp=ranks, pp=pp, ep=ep, etp=ranks * dp // ep)
 
 
 def read_service(model: Source, gpu: str, asked: Mapping[str, Any], *, command: EngineCommand | None = None) -> Service:

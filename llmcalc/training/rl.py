@@ -235,7 +235,7 @@ def _training(
     own = read_settings("training", known, settings)
     check_effects((*known, MEMORY_MODE), {**own, "mode": "training"}, architecture)
     given = memory_settings({**own, "training": True})
-    count = given["mesh"].ranks if count is None else count
+    count = (given["mesh"] or Mesh()).ranks if count is None else count
     found = check_fit(architecture, memory_bytes, 0, count, **{**given, "batch": batch, "seq": tokens}).result
     assert isinstance(found, ParallelMemory)
     return found

@@ -279,7 +279,8 @@ FUNCTIONS: Table = {
     "sweep": ({"model": "gpt2", "quantities": "flops.total", "over": "seq=5,7"}, {
         **MODEL, "quantities": ("name", "memory.peak", {}), "over": ("name", "batch=1,3", {}),
         "overrides": ("names", ["n_layers=3"], {}), "as_": ("name", None, {}), "allow_unknown": ("names", [], {}),
-        "strict": ("flag", True, {}), "skip_invalid": ("flag", True, {}),
+        "strict": ("flag", True, {}), "extras": ("names", ["mtp"], {"model": "qwen3.5-0.8b"}),
+        "skip_invalid": ("flag", True, {}),
     }),
     "sweep flops.total": ({"model": "gpt2", "quantities": "flops.total", "over": {"seq": [5, 7]}},
                           {**EXPLAIN["flops"], "seq": ("count", 5, {"over": {"batch": [1]}}),

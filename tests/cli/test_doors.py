@@ -48,6 +48,22 @@ def test_doors_that_differed_have_one_answer(
     assert all(answers.values())
 
 
+def test_requests_for_which_the_engine_does_not_start_have_no_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache holds the request after its prefill, but vLLM checks at its start the largest step of prefill, in which
+    a sliding window holds all tokens of the step.
+    """
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    cases, questions = (import_module(f"benchmarks.doors.{name}") for name in ("cases", "questions"))
+    case = cases.Case("gpt-oss-120b", "h100", "vllm", 1, None, 131072)
+    start = llmcalc.serve("gpt-oss-120b", "h100", tp=1, max_model_len=131072)
+    assert start.concurrency.best < 1 < start.pool.requests(131072)
+    assert questions.QUESTIONS["starts"].ask(case) == dict.fromkeys(("start", "times", "latency", "fit"), False)
+    load = {"isl": 131070, "osl": 2, "concurrency": 1, "tp": 1}
+    times = llmcalc.serve("gpt-oss-120b", "h100", **load)
+    assert (times.summary, times.to_dict()["tpot_s"]) == (start.summary, None)
+    assert not llmcalc.serve("gpt-oss-120b", "h100", **load, sla="tpot=1s").layouts
+
+
 def test_json_says_what_it_counts_and_has_no_times_of_what_lacks_memory() -> None:
     load = {"isl": 1000, "osl": 500, "concurrency": 1000}
     some = llmcalc.serve("llama3.1-8b", "h100:3", tp=2, **load).to_dict()

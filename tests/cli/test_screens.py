@@ -133,3 +133,12 @@ def test_another_encoding_gets_similar_signs_of_the_same_width(
     output.write_text("✓ a · b ×2 ├─ ∞\n")
     stream.flush()
     assert stream.buffer.getvalue().decode(encoding) == expected  # type: ignore[attr-defined]
+
+
+def test_a_small_speed_has_digits_in_the_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "gpt-oss-120b", "--gpu", "h200", "--tp", "1", "--isl", "131070", "--osl", "2"]) == 0
+    screen = capsys.readouterr().out
+    speed = re.search(r"tokens/s per GPU +(\S+)", screen)
+    assert speed is not None
+    assert 0 < float(speed[1]) < 1
+    assert f"{speed[1]} tokens/s per GPU" in screen.partition("\n")[0]

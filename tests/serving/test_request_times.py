@@ -307,7 +307,7 @@ def test_the_cache_is_that_of_the_engine(engine: str, held: float) -> None:
 def test_a_request_that_does_not_fit_is_said() -> None:
     result = serve(gpu="rtx4090", isl=100_003)
     assert not result.fits
-    assert result.summary == "A request of 100,502 tokens does not fit in the KV cache"
+    assert result.summary.startswith("Will not start: a request of 100,502 tokens needs 12.27 GiB of KV cache")
 
 
 def test_weights_that_do_not_fit_are_said() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import InputError
 from ...inputs.serving_settings import LATENCY
 from ..memory_options import settings
-from ..options import ALL, MODEL, NOTES, READING, load_model, output
+from ..options import ALL, LOADING, MODEL, NOTES, load_model, output
 from ..output import Answer, printed
 from ..spec import Command, option_of
 
@@ -37,4 +37,4 @@ def run(model: str, **given: Any) -> Answer:
     return latency_document(result, lambda: latency_changes(result, asked, ask)), result.fits
 
 
-COMMANDS = (Command("latency", (MODEL, *SETTINGS, *READING, *OUTPUT), run),)
+COMMANDS = (Command("latency", (MODEL, *SETTINGS, *LOADING, *OUTPUT), run),)

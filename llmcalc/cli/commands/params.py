@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.type_names import Any
 from ..files import has_headers_only, read_headers_only
-from ..options import FULL_OUTPUT, MODEL, READING, WITH, load_model, refuse
+from ..options import FULL_OUTPUT, MODEL, READING, load_model, refuse
 from ..output import Answer, printed
 from ..spec import Command, Option
 
@@ -24,7 +24,7 @@ def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
     if has_headers_only(model):
         from ...report.weights import headers_document
 
-        options = (BY, LAYOUT, WITH, *READING)
+        options = (BY, LAYOUT, *READING)
         refuse(options, {"by": by, "layout": layout, **given}, "on a checkpoint without a config.json")
         return headers_document(read_headers_only(model), "params")
     if layout is not None:
@@ -32,4 +32,4 @@ def run(model: str, by: str, layout: str | None, **given: Any) -> Answer:
     return params_document(params(load_model(model, given)), by, layout)
 
 
-COMMANDS = (Command("params", (MODEL, BY, LAYOUT, WITH, *READING, *FULL_OUTPUT), run),)
+COMMANDS = (Command("params", (MODEL, BY, LAYOUT, *READING, *FULL_OUTPUT), run),)

@@ -9,7 +9,7 @@ from ...core.errors import InputError, UnknownNameError
 from ...core.record import changed
 from ...inputs.serving_settings import SERVE
 from ..memory_options import settings
-from ..options import ALL, CHART_OUTPUT, NOTES, READING, is_given, load_model
+from ..options import ALL, CHART_OUTPUT, LOADING, NOTES, is_given, load_model
 from ..output import Answer, answered, printed
 from ..spec import Argument, Command, option_of
 
@@ -31,7 +31,7 @@ def run(model: str | None, **given: Any) -> Answer:
         hint = f"add the GPUs first: llmcalc serve --gpu h100:{_ranks(command)} -- {command}"
         raise InputError("missing GPU", parameter="gpu", hint=hint)
     source: Any = model
-    if model is not None and any(is_given(option, given) for option in READING):
+    if model is not None and any(is_given(option, given) for option in LOADING):
         source = load_model(model, given)
     try:
         result: Any = serve(source, **settings(given, SETTINGS))
@@ -56,5 +56,5 @@ def _ranks(command: str) -> int:
     return prod(int(size) for size in sizes if size.isdigit())
 
 
-OPTIONS = (*SETTINGS, *READING, *CHART_OUTPUT, NOTES, ALL)
+OPTIONS = (*SETTINGS, *LOADING, *CHART_OUTPUT, NOTES, ALL)
 COMMANDS = (Command("serve", (MODEL, *OPTIONS), run),)

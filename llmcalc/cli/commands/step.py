@@ -19,7 +19,6 @@ from ..options import (
     PATCHES,
     READING,
     SIZES,
-    WITH,
     load_model,
     values,
 )
@@ -74,8 +73,8 @@ def run_memory(model: str, **given: Any) -> Answer:
 
 
 COMMANDS = (
-    Command("flops", (MODEL, *FLOPS, WITH, RECOMPUTE, BY, *READING, *MODEL_OUTPUT), run_flops),
+    Command("flops", (MODEL, *FLOPS, RECOMPUTE, BY, *READING, *MODEL_OUTPUT), run_flops),
     question("traffic", MODEL, TRAFFIC, MODEL_OUTPUT),
     question("communication", MODEL, COMMUNICATION, MODEL_OUTPUT),
-    Command("memory", (TRAINED_MODEL, TRAINING_FILE, IMAGE, WITH, *TABLE), run_memory),
+    Command("memory", (TRAINED_MODEL, TRAINING_FILE, IMAGE, *TABLE), run_memory),
 )

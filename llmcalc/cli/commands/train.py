@@ -18,7 +18,7 @@ from ..memory_options import (
     settings,
     training_mesh,
 )
-from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, WITH, values
+from ..options import COUNT, EXTEND, MODEL_OUTPUT, READING, SEQ, TARGET_SEQ, values
 from ..output import Answer, printed
 from ..spec import Command, option_of
 from ..training_options import TRAINED_MODEL, TRAINING_FILE, load_trained
@@ -42,7 +42,8 @@ def run(model: str, **given: Any) -> Answer:
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
     own = {
-        **values((*RUN, STEP, DTYPE, *ADAPTERS), given), **amounts, "model": architecture, "gpu": gpus,
+        **values((*RUN, STEP, *ADAPTERS), given), **settings(given, (DTYPE,)), **amounts,
+        "model": architecture, "gpu": gpus,
         "mesh": training_mesh(given, architecture),
         "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
     }  # fmt: skip
@@ -70,5 +71,5 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
     }  # fmt: skip
 
 
-OPTIONS = (*RUN, WITH, *MACHINE, *POWER, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
+OPTIONS = (*RUN, *MACHINE, *POWER, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING, *MODEL_OUTPUT)
 COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ..files import has_headers_only, read_headers_only
-from ..options import MODEL, OUTPUT, READING, WITH, load_model, values
+from ..options import MODEL, OUTPUT, READING, load_model, values
 from ..output import Answer, printed, warn
 from ..spec import Argument, Command
 
@@ -25,7 +25,7 @@ def run(model: str, **given: Any) -> Answer:
     from ...report.verify import all_document, outcome, verify_document
 
     if model == EVERY:
-        for name, value in values((WITH, *READING), given).items():
+        for name, value in values(READING, given).items():
             if value:
                 raise InputError(f"cannot be combined with {EVERY}", parameter=name, hint="pass a single model")
         outcomes = _verify_all()
@@ -76,4 +76,4 @@ def _verify_all() -> list[Outcome]:
     return outcomes
 
 
-COMMANDS = (Command("verify", (WHICH, WITH, *READING, *OUTPUT), run),)
+COMMANDS = (Command("verify", (WHICH, *READING, *OUTPUT), run),)

@@ -8,10 +8,11 @@ from typing import Any
 from ...api.explain import explain
 from ...core.errors import UnknownNameError
 from ...core.evidence import CLASSES
+from ...core.printable import three_digits
 from ...core.tree import Node
 from ...report.explain import explain_document
 from ...report.fit import needed_tree
-from ...report.numbers import BYTES, dollars, duration, exact, readable, short, three_digits
+from ...report.numbers import BYTES, dollars, duration, exact, readable, short
 from ...serving.latency_times import Latency
 from ...serving.latency_tree import NANO, UNIT, latency_tree
 from .case import Case

@@ -7,7 +7,8 @@ from typing import Any
 
 from ...api.state import state
 from ...core.evidence import ASSUMED, CLASSES, FITTED, weakest
-from ...report.numbers import BYTES, dollars, duration, human, readable, three_digits
+from ...core.printable import three_digits
+from ...report.numbers import BYTES, dollars, duration, human, readable
 from ...report.serve import size_span
 from .case import Case, needed_span, speeds_of
 

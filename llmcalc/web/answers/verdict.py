@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.evidence import CLASSES
+from ...core.printable import three_digits
 from ...fitting.advice import Change
 from ...fitting.fit import FitResult
 from ...report.fit import memory_parts
 from ...report.fit_answer import fit_answer
-from ...report.numbers import BYTES, duration, readable, three_digits
+from ...report.numbers import BYTES, duration, readable
 from ...report.serve import MISSING, memory_rows, size_span, sizes_of
 from ...report.serving_money import price_clause
 from ...serving.start.usual_layout import layout_text
