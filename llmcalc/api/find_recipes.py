@@ -26,7 +26,7 @@ def find_recipes(
     >>> import llmcalc
     >>> best = llmcalc.find_recipes("llama3-8b", "rtx4090").best
     >>> best.name, best.batch
-    ('LoRA, recomputation', 2)
+    ('LoRA, recomputation', 1)
 
     Args:
         model: an architecture, or anything ``load`` reads.
@@ -35,7 +35,7 @@ def find_recipes(
         gpu_memory: memory of one GPU, such as ``"79.6GiB"`` (overrides the specification).
         reserve: memory per GPU for the runtime: bytes, ``"2GiB"`` or ``"10%"``.
         settings: ``batch`` (the smallest micro-batch, by default 1), ``seq``, ``lora_rank`` (by default 16),
-            ``lora_targets`` (by default ``wq``, ``wk``, ``wv`` and ``wo``, or every matrix of a model without these),
+            ``lora_targets`` (by default ``all-linear``),
             ``dtype``, ``attention``, ``dropout``, ``scan``, ``target_seq`` or ``extend`` of ``memory``.
 
     Raises:

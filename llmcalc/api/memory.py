@@ -58,6 +58,7 @@ def memory(
     convention: str | None = None,
     lora_rank: int | None = None,
     lora_targets: Iterable[str] | None = None,
+    offload: str | None = None,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
     """Compute the memory required for serving or a training step, in bytes per rank.
@@ -91,23 +92,24 @@ def memory(
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
         recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
-        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
-            sub-layers.
-        loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.
+        dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
+        loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
+            for transformers before 4.49 (default with LoRA), or ``chunked`` for few logits at a time, as in TRL.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with
             ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
             transformers has no other kernel, and ``grouped`` if not).
-        gradients: training: number format of the gradients (default: ``dtype``).
+        gradients: training: number format of the gradients (default: ``dtype``, or fp32 with LoRA).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
             matrix shape, as Transformer Engine does.
-        master: training: whether to keep an fp32 master copy of 16-bit weights.
+        master: training: whether to keep an fp32 master copy of 16-bit weights, or what PEFT keeps in fp32.
         mesh: number of ranks of each kind of parallelism.
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
-        lora_targets: training: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        lora_targets: training: matrices such as ``wq``, ``q_proj`` or ``all-linear`` (default).
+        offload: training: what is in host memory, ``optimizer`` states or also ZeRO-3 ``weights`` and gradients.
         extend: allow sequences longer than the learned positions.
 
     Raises:

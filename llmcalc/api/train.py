@@ -64,7 +64,7 @@ def train(
         optimizer: optimizer whose states are part of a resumable checkpoint.
         fit: memory per GPU, if already computed.
         lora_rank: train only LoRA adapters of this rank, so that no gradients of weights are computed.
-        lora_targets: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        lora_targets: matrices to adapt, such as ``wq``, ``q_proj`` or ``all-linear`` (default).
         extend: allow sequences longer than the learned positions.
 
     Raises:

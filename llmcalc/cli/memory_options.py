@@ -34,7 +34,8 @@ ADAPTERS = _options("lora_rank lora_targets")
 MEMORY = (
     *_options("training"), *FORMATS,
     *_options("page prefill step_tokens beams optimizer attention recompute dropout loss scan expert_kernel gradients"),
-    *_options("gradient_buffer gradient_placeholders master"), *ADAPTERS, *MESH, *_options("convention"),
+    *_options("gradient_buffer gradient_placeholders master"), *ADAPTERS, *_options("offload"), *MESH,
+    *_options("convention"),
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)
 # GPUs and their use

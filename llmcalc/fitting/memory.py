@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ from ..calc.memory.eager_code import EagerCode
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
-from ..calc.memory.saved_tensors import ActivationPolicy
+from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
+from ..calc.memory.training import WEIGHTS
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
+from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.pipeline_stages import pipeline_stages
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 SERVED = (*SIZES, *FORMATS, *SERVING, WHOLE_MESH, CONVENTION)
 SETTINGS = (MEMORY_MODE, *SERVED, *TRAINING)
 IMAGE = Setting("image", TEXTS, (), needs=("serving",))
-LORA_TARGETS = ("wq", "wk", "wv", "wo")
+ALL_LINEAR = ("all-linear", "all")
 
 
 def memory_with_images(
@@ -68,20 +71,30 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
 
     check_expert_ranks(mesh)
     width = number_format(dtype).bits // BITS_A_BYTE
-    adapters = _adapters(architecture, own["lora_rank"], own["lora_targets"] or LORA_TARGETS)
-    if weights and adapters is None:
+    rank = own["lora_rank"]
+    if weights and rank is None:
         raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
+    if own["offload"] == WEIGHTS and mesh.zero < SHARDS_WEIGHTS:
+        raise InputError("weights are loaded block by block with ZeRO-3 only", parameter="offload", hint="add {zero=3}")
+    is_peft = bool(rank and own["master"] and convention is None and width < FP32_BYTES)
+    adapters = _adapters(architecture, rank, own["lora_targets"], FP32_BYTES if is_peft else 0)
     frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
-    has_master = own["master"] and not adapters
-    recipe = _recipe(width, own["optimizer"] or "adamw", own["gradients"] or dtype, has_master, convention)
+    is_sharded = mesh.zero >= SHARDS_WEIGHTS
+    is_prepared = bool(frozen and not frozen.main.plain and is_peft and not is_sharded)
+    if frozen and is_prepared:  # prepare_model_for_kbit_training in peft/utils/other.py; sharded weights keep a format
+        frozen = changed(frozen, base=number_format("fp32"))
+    gradients = own["gradients"] or ("fp32" if is_peft else dtype)
+    recipe = _recipe(width, own["optimizer"] or "adamw", gradients, own["master"] and not rank, convention)
     recipe = changed(
         recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
-        gradient_placeholders=own["gradient_placeholders"],
+        gradient_placeholders=own["gradient_placeholders"], offload=own["offload"] or "",
     )  # fmt: skip
     code = eager_code(architecture, own["expert_kernel"], own["attention"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
-        recipe.gradient_bytes, convention, adapters, own["loss"] or "eager", own["scan"] or "eager", code=code,
+        recipe.gradient_bytes, convention, adapters, own["loss"] or usual_loss(rank, convention),
+        own["scan"] or "eager", code=code, is_head_cast=is_prepared,
+        stream_bytes=FP32_BYTES if is_prepared or (is_peft and is_sharded) else 0,
     )  # fmt: skip
     workload = Workload(
         batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
@@ -89,6 +102,13 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     )  # fmt: skip
     stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
     return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
+
+
+def usual_loss(rank: int | None, convention: str | None) -> str:
+    """Return the loss of a training step if none is given. LoRA runs in transformers, whose loss needs the most memory
+    before version 4.49.
+    """
+    return "shifted" if rank and convention is None else "eager"
 
 
 def serving_stages(
@@ -201,12 +221,51 @@ def adaptable_matrices(architecture: Architecture) -> set[str]:
     return {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
 
 
-def _adapters(architecture: Architecture, rank: int | None, targets: Iterable[str]) -> Adapters | None:
-    if rank is None:
-        return None
-    matrices = adaptable_matrices(architecture)
-    for name in (chosen := tuple(targets)):
-        if name not in matrices:
-            hint = f"matrices of {architecture.name}: {', '.join(sorted(matrices))}"
-            raise UnknownNameError("matrix", name, matrices, parameter="lora_targets", hint=hint)
-    return Adapters(rank, chosen)
+def _adapters(
+    architecture: Architecture, rank: int | None, targets: Iterable[str] | None, width: int
+) -> Adapters | None:
+    return None if rank is None else Adapters(rank, target_matrices(architecture, targets or ALL_LINEAR[:1]), width)
+
+
+def target_matrices(architecture: Architecture, targets: Iterable[str]) -> tuple[str, ...]:
+    """Return the matrices of adapters, named as matrices, as modules of transformers, or as ``all-linear``.
+
+    >>> from llmcalc import load
+    >>> target_matrices(load("llama3-8b"), ["q_proj", "wo"])
+    ('wo', 'wq')
+    """
+    matrices, found, names = adaptable_matrices(architecture), set[str](), list(targets)
+    is_own = matrices.union(ALL_LINEAR).issuperset(names)
+    modules = {} if is_own else linear_modules(architecture)
+    for name in names:
+        if name in matrices:
+            found.add(name)
+        elif name in ALL_LINEAR:
+            found |= matrices - {"router"}
+        else:
+            own = [*fnmatch.filter(modules, name.rpartition(".")[2])]
+            if not own:
+                known = (*matrices, *modules)
+                hint = f"names of {architecture.name}: {', '.join(sorted({*known, ALL_LINEAR[0]}))}"
+                raise UnknownNameError("matrix", name, known, parameter="lora_targets", hint=hint)
+            found |= {matrix for module in own for matrix in modules[module]}
+    return tuple(sorted(found))
+
+
+def targets_text(architecture: Architecture, targets: tuple[str, ...]) -> str:
+    """Return the matrices of adapters as ``lora_targets`` states them, separated by commas."""
+    is_all = targets == target_matrices(architecture, ALL_LINEAR[:1])
+    return ALL_LINEAR[0] if is_all else ",".join(targets)
+
+
+def linear_modules(architecture: Architecture) -> dict[str, set[str]]:
+    """Return the matrices of each linear module of transformers, by the last part of its name."""
+    from ..calc.params import params
+    from ..checkpoint.stored_tensors import declared
+
+    found: dict[str, set[str]] = {}
+    for each in declared(params(architecture), architecture.layout, each=False) if architecture.layout else ():
+        linear = {row.tensor.name for row in each.rows if row.tensor.linear and not row.tensor.active}
+        if linear:
+            found.setdefault(each.name.removesuffix(".weight").rpartition(".")[2], set()).update(linear)
+    return found

@@ -312,7 +312,7 @@ def _read_deepspeed(file: ParsedFile, key: str, value: Any, found: TrainingValue
         if inner.program.name != DEEPSPEED:
             raise DescriptionError(f"{value} is not a file of DeepSpeed", where=file.where(key))
     read = read_values(inner)
-    mine = {"engine", "zero", "gradients", "tp", *(["optimizer"] if "optimizer.type" in read.stated else [])}
+    mine = {"engine", "zero", "gradients", "tp", "offload", *(["optimizer"] if "optimizer.type" in read.stated else [])}
     found.values.update({name: setting for name, setting in read.values.items() if name in mine})
     found.refused.update({name: error for name, error in read.refused.items() if name in mine})
     found.unmodelled.extend(f"{key}.{own}" for own in read.unmodelled)

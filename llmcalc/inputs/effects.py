@@ -184,7 +184,7 @@ CONDITIONS: dict[str, Condition] = {
         "with the torch convention, whose gradients have the format of the weights",
     ),
     "master_copy": Condition(
-        lambda case: not (case.get("convention") or case.get("lora_rank")) and case.get("dtype") in HALF_PRECISION,
+        lambda case: not case.get("convention") and case.get("dtype") in HALF_PRECISION,
         "because the weights have no master copy",
     ),
     "stored_scores": Condition(

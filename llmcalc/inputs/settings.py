@@ -89,7 +89,11 @@ RECOMPUTE = Setting(
 ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
-            help="Training: matrix to adapt with LoRA (default: wq, wk, wv and wo). Repeatable."),
+            help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
+)  # fmt: skip
+OFFLOAD = Setting(
+    "offload", choices=("optimizer", "weights"), needs=("training",),
+    help="Training: keep the optimizer, or also ZeRO-3 weights and gradients, in host memory.",
 )  # fmt: skip
 TRAINING = (
     OPTIMIZER,
@@ -97,8 +101,9 @@ TRAINING = (
             help="Training: attention kernel (default: flash)."),
     RECOMPUTE,
     Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
-    Setting("loss", choices=("eager", "fused"), usual="eager", needs=("training", "logits"), option="cross-entropy",
-            help="Training: cross-entropy as separate operations (eager, default) or one kernel (fused)."),
+    Setting("loss", choices=("eager", "shifted", "fused", "chunked"), usual="eager", needs=("training", "logits"),
+            option="cross-entropy",
+            help="Training: cross-entropy eager, shifted (default with LoRA), fused or chunked."),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
             help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
@@ -109,8 +114,9 @@ TRAINING = (
     Setting("gradient_placeholders", bool, False, needs=("training", "gradient_buffer"),
             help="With {gradient-buffer}: add a gradient per matrix shape (Transformer Engine)."),
     Setting("master", bool, True, needs=("training", "master_copy"), option="no-master",
-            help="Training: do not keep an fp32 master copy of the weights."),
+            help="Training: no fp32 copy of the weights; with LoRA, keep nothing in fp32."),
     *ADAPTERS,
+    OFFLOAD,
 )  # fmt: skip
 WHOLE_MESH = Setting("mesh", Mesh)
 IS_TRAINING = Setting(
@@ -183,7 +189,9 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     flags = {"dropout": False, "master": True, "gradient_buffer": False, "gradient_placeholders": False}
     found |= flags if training else {}
     others = (*FORMATS[1:], *(TRAINING if training else SERVING))
-    found |= {each.name: settings[each.name] for each in others if not each.is_default(settings.get(each.name))}
+    found |= {
+        each.name: settings[each.name] for each in others if settings.get(each.name) not in (None, each.default, (), [])
+    }
     mesh = given_mesh(settings)
     if training and mesh:
         check_expert_ranks(mesh)

@@ -48,6 +48,7 @@ class _Training(TypedDict, total=False):
     master: bool
     lora_rank: int | None
     lora_targets: Iterable[str] | None
+    offload: str | None
 
 
 class _Memory(_Other, _Formats, _Serving, _Training, total=False):

@@ -18,6 +18,7 @@ from ..engines.hardware import checkpoint_format, default_engine, has_reader, re
 from ..engines.lengths import length_limit
 from ..estimate.hardware import SYSTEM_BYTES, Accelerator
 from ..fitting.fit import FIT, SETTINGS, FitResult
+from ..fitting.memory import targets_text
 from ..fitting.solution import OFFLOADS, Solution
 from ..inputs.defaults import RESERVE
 from ..inputs.number_formats import CHECKPOINT
@@ -129,8 +130,11 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         ranks = {field.name: getattr(fit.result.mesh, field.name) for field in fields(Mesh)}
         found |= {name: size for name, size in ranks.items() if size != getattr(Mesh(), name)}
     if not isinstance(worst, InferenceMemory):
-        own, policy = worst.recipe.name, worst.policy
-        return {**found, "optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+        own, policy, adapters = worst.recipe.name, worst.policy, worst.recipe.adapters
+        found |= {"optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+        if adapters:
+            found |= {"lora_targets": targets_text(fit.architecture, adapters.targets), "loss": policy.loss}
+        return found
     size, limit = worst.state_size, worst.steps.limit
     steps = {} if fit.start else {"step_tokens": limit or "all"}
     start, dtype = fit.start, size.dtype
@@ -219,7 +223,8 @@ def memory_parts(fit: Fit) -> dict[str, int]:
         sizes = {"weights": result.weights - result.host, "state": result.state, "transient": result.activations}
     else:
         sizes = sizes_at(result.worst.largest)
-    return sizes | {"reserve": fit.reserve}
+    allocator = 0 if isinstance(result, InferenceMemory) else fit.needed - result.peak
+    return sizes | ({"allocator": allocator} if allocator else {}) | {"reserve": fit.reserve}
 
 
 def needed_tree(fit: FitResult) -> Node:
@@ -309,7 +314,8 @@ def _state_notes(fit: Fit, result: InferenceMemory) -> Sequence[str]:
 
 def _notes(fit: Fit) -> Sequence[str]:
     if not isinstance(fit.result, InferenceMemory):
-        extra = "allocated bytes; the allocator's reserve and kernel workspaces are extra"
+        held = "" if fit.result.recipe.adapters else "the allocator's reserve and "
+        extra = f"allocated bytes; {held}kernel workspaces are extra"
         return [extra, *evidence_notes("memory", "peak", "training")]
     host = f"the input table ({binary(fit.result.host)}) stays in host memory, as in llama.cpp"
     formats = unverified_formats(list(dict.fromkeys(entry.format for entry in fit.result.stored)))

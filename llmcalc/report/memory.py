@@ -253,9 +253,10 @@ def training_lines(result: ParallelMemory) -> tuple[str, ...]:
     policy, recipe = result.worst.policy, result.worst.recipe
     words = [
         recipe.name, f"attention {policy.attention}", f"recompute {policy.recompute}",
-        "dropout" if policy.dropout else "", "loss fused" if policy.loss == "fused" else "",
+        "dropout" if policy.dropout else "", f"loss {policy.loss}" if policy.loss != "eager" else "",
         f"lora rank {recipe.adapters.rank}" if recipe.adapters else "",
         f"weights {recipe.frozen_weights.name}" if recipe.frozen_weights else "",
+        f"{recipe.offload} in host memory" if recipe.offload else "",
     ]  # fmt: skip
     mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
     where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""

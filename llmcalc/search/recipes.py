@@ -13,7 +13,6 @@ from ..estimate.hardware import NODE
 from ..fitting.check import check_fit
 from ..fitting.fit import FIT, resources
 from ..fitting.fit_changes import LORA_RANK, QUANTISED, SMALL_OPTIMIZER
-from ..fitting.memory import LORA_TARGETS, adaptable_matrices
 from ..fitting.sizes import solve_size
 from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
@@ -128,9 +127,6 @@ def _recipes(
     """Yield all recipes that apply to a model, best first."""
     adapters = {name: value for name, value in settings.items() if name in ("lora_rank", "lora_targets")}
     common = {name: value for name, value in settings.items() if name not in adapters}
-    matrices = adaptable_matrices(architecture)
-    if not matrices.issuperset(LORA_TARGETS):
-        adapters.setdefault("lora_targets", tuple(sorted(matrices)))
     for (method, chosen), (saving, saved) in product(METHODS, SAVINGS):
         own = {**chosen, **(adapters if "lora_rank" in chosen else {}), **saved}
         arguments = {**memory_settings({"training": True, **common, **own}), **sizes}

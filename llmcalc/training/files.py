@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from math import prod
 from typing import Any
 
-from ..calc.params import params
-from ..checkpoint.stored_tensors import declared
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
 from ..core.printable import printable
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import CONVENTION, SIZES, Setting
 from ..estimate.cost import SIXTEEN_BIT
-from ..fitting.memory import adaptable_matrices
+from ..fitting.memory import ALL_LINEAR, linear_modules, target_matrices
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
 from ..importers.training_programs import matches
@@ -31,10 +28,9 @@ SHOWN = ("batch",)  # settings that are stated even if they have their default
 MISSPELT = 0.85  # similarity of an unknown key to one that is read
 DIRECT = (
     "seq", "batch", "dtype", "weights", "optimizer", "recompute", "attention", "loss", "gradients", "gradient_buffer",
-    "gradient_placeholders", "dropout", "master",
+    "gradient_placeholders", "dropout", "master", "offload",
     "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
-ALL_MODULES = ("all", "all-linear")
 # modules to which PEFT adds adapters if none are named; the first that a model has (peft/utils/constants.py)
 PEFT_MODULES = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qkv_proj",))
 READING = (Setting("gpus", int, least=1), Setting("strict", bool, False))
@@ -273,25 +269,15 @@ def _resolved(
 
 def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
     """Return the matrices of the named modules, or those that PEFT adapts."""
-    known: dict[str, set[str]] = {}
-    for each in declared(params(architecture), architecture.layout, each=False) if architecture.layout else ():
-        linear = {row.tensor.name for row in each.rows if row.tensor.linear and not row.tensor.active}
-        if linear:
-            known.setdefault(each.name.removesuffix(".weight").rpartition(".")[2], set()).update(linear)
+    known = linear_modules(architecture)
     names = [modules] if isinstance(modules, str) else list(dict.fromkeys(modules or ()))
-    if any(name in ALL_MODULES for name in names) or (names and not known):
-        return tuple(sorted(adaptable_matrices(architecture) - {"router"}))
-    names = [each for name in names for each in (fnmatch.filter(known, name) if "*" in name else [name])]
+    if names and not known:
+        names = [*ALL_LINEAR[:1]]
     names = names or next((list(each) for each in PEFT_MODULES if set(each) <= known.keys()), [])
-    found = {matrix for name in names for matrix in known.get(name.rpartition(".")[2], ())}
-    if not found:
-        text = (
-            f"{architecture.name} has no modules {named(list(map(repr, names)))}"
-            if names
-            else "no modules with adapters"
-        )
-        raise InputError(text, parameter="lora_targets", hint=f"modules: {', '.join(sorted(known))}")
-    return tuple(sorted(found))
+    if not names:
+        hint = f"modules: {', '.join(sorted(known))}"
+        raise InputError("no modules with adapters", parameter="lora_targets", hint=hint)
+    return target_matrices(architecture, names)
 
 
 def _effective(

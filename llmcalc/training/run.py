@@ -198,7 +198,7 @@ class Run:
         recipe = stored.worst.recipe
         adapters = recipe.adapters
         assert adapters is not None
-        weights = stored.gradients // recipe.gradient_bytes * recipe.weight_bytes
+        weights = stored.gradients // recipe.gradient_bytes * (adapters.bytes or recipe.weight_bytes)
         return changed(
             whole, weights_bytes=weights, resume_bytes=weights + stored.optimizer, adapters=adapters,
             adapter_flops=whole.step.with_adapters(adapters.rank, adapters.targets),

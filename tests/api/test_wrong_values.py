@@ -86,6 +86,7 @@ TRAINED: dict[str, Case] = {
     "expert_kernel": ("name", "loop", {**TRAINING, "model": "mixtral", "convention": "torch"}),
     "gradients": ("name", "fp32", TRAINING), "gradient_buffer": ("flag", True, TRAINING),
     "gradient_placeholders": ("flag", True, {**TRAINING, "gradient_buffer": True}),
+    "offload": ("name", "optimizer", TRAINING),
     "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
 }  # fmt: skip
 CONVENTION: dict[str, Case] = {"convention": ("name", "torch", {})}

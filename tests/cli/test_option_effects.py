@@ -170,6 +170,8 @@ VALUES = {
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file", "whole"}
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
+    "loss shifted": "default with LoRA; without, the loss may not be at the peak",
+    "gradients fp32": "default with LoRA",
     "attention eager": "a model without attention",
     "batch": "a size",
     "convention": "eager code may need as much",

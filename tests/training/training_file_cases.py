@@ -34,6 +34,7 @@ special_tokens: {pad_token: "<|end|>"}
         "llama3.2-1b",
         {
             "batch": 3, "seq": 1009, "weights": "nf4", "lora_rank": 13, "lora_targets": ALL, "gradients": "fp32",
+            "master": False,
             "optimizer": "adam-8bit", "recompute": "full", "mesh": Mesh(micro_batches=5),
         },
     ),
@@ -42,7 +43,7 @@ special_tokens: {pad_token: "<|end|>"}
         "base_model: Qwen/Qwen3-0.6B\nsequence_len: 523\noptimizer: paged_adamw_8bit\nflash_attention: true\n"
         "liger_fused_linear_cross_entropy: true\nwandb_project:\nval_set_size: 0.05\n",
         "qwen3-0.6b",
-        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "fused"},
+        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "chunked"},
     ),
     "axolotl, FSDP": (
         "a.yml",
@@ -61,7 +62,7 @@ special_tokens: {pad_token: "<|end|>"}
         "t.yaml",
         "model_name_or_path:\n  Qwen/Qwen2.5-0.5B\ndataset_name:\n  a/b\nlearning_rate:\n  0.0001\n",
         "qwen2.5-0.5b",
-        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32"},
+        {"batch": 8, "seq": 1024, "recompute": "full", "gradients": "fp32", "loss": "chunked"},
     ),
     "TRL, LoRA of an fp32 model": (
         "t.yaml",
@@ -70,7 +71,7 @@ special_tokens: {pad_token: "<|end|>"}
         "qwen2.5-0.5b",
         {
             "batch": 2, "seq": 499, "recompute": "full", "gradients": "fp32", "weights": "fp32", "lora_rank": 17,
-            "lora_targets": ("wq", "wv"),
+            "lora_targets": ("wq", "wv"), "loss": "chunked",
         },
     ),
     "TRL, 16-bit": (
@@ -79,7 +80,7 @@ special_tokens: {pad_token: "<|end|>"}
         "gradient_checkpointing: false\nmax_length: 503\nuse_liger_kernel: true\nattn_implementation: eager\n",
         "gpt2",
         {
-            "batch": 8, "seq": 503, "optimizer": "adafactor", "convention": "torch", "loss": "fused",
+            "batch": 8, "seq": 503, "optimizer": "adafactor", "convention": "torch", "loss": "chunked",
             "attention": "eager",
         },
     ),
@@ -108,6 +109,7 @@ max_steps: 10
         "qwen3-0.6b",
         {
             "batch": 3, "seq": 1009, "weights": "nf4-double", "lora_rank": 13, "lora_targets": ALL, "gradients": "fp32",
+            "master": False,
             "recompute": "full",
         },
     ),
@@ -157,7 +159,7 @@ max_steps: 10
         "llama3.2-1b",
         {
             "seq": 1019, "recompute": "full", "gradients": "fp32", "lora_rank": 8, "lora_targets": ("wq",),
-            "weights": "nf4-double", "dtype": "fp16", "loss": "fused",
+            "weights": "nf4-double", "dtype": "fp16", "loss": "chunked", "master": False,
         },
     ),
     "torchtitan, TP": (

@@ -37,10 +37,16 @@ class StateRule:
 
 @record
 class Adapters:
-    """Low-rank adapters that add trainable factors to the target matrices [hu2021]. All other weights are frozen."""
+    """Low-rank adapters that add trainable factors to the target matrices [hu2021]. All other weights are frozen.
+
+    Attributes:
+        bytes: bytes per adapter weight (0: those of a weight in the forward pass). PEFT keeps adapters in fp32 and
+            casts them for each product (``autocast_adapter_dtype`` in peft/mapping_func.py).
+    """
 
     rank: int
     targets: tuple[str, ...]
+    bytes: int = 0
 
     def elements(self, row: Row) -> int:
         """Return the number of adapter elements for a tensor, ``rank · (in + out)``."""
@@ -65,6 +71,8 @@ class Recipe:
             unused gradient of each matrix shape, which they return to autograd (``get_dummy_wgrad`` in NVIDIA's
             TransformerEngine, transformer_engine/pytorch/module/base.py).
         frozen_weights: number formats of frozen weights if adapters are used (None: ``weight_bytes`` per weight).
+        offload: what host memory holds: nothing, ``optimizer`` (its states) or ``weights`` (weights, gradients and
+            optimizer states).
     """
 
     name: str
@@ -77,6 +85,7 @@ class Recipe:
     gradient_placeholders: bool = False
     adapters: Adapters | None = None
     frozen_weights: RequestedFormats | None = None
+    offload: str = ""
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> tuple[int, int]:

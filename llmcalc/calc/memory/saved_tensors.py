@@ -35,11 +35,15 @@ class ActivationPolicy:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
         recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute entire blocks).
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
-        loss: ``eager`` (log-probabilities and their gradients are stored) or ``fused`` (a kernel saves the logits
-            and overwrites them with their gradient).
+        loss: ``eager`` (log-probabilities and their gradients are stored), ``shifted`` (as ``eager`` in fp32, after a
+            copy of the fp32 logits without the last token), ``fused`` (a kernel
+            saves the logits and overwrites them with their gradient) or ``chunked`` (logits exist for a few tokens).
         scan: ``eager`` (intermediates of recurrences are stored), ``fused`` (only inputs are stored) or ``chunks`` (as
             ``fused`` for chunked recurrences, and as ``eager`` for others).
         serving: whether an engine's kernels also select cached tokens without storing all of their scores.
+        stream_bytes: bytes per element of the residual stream (0: ``bytes``). After PEFT's preparation, it has the
+            format of the norms, fp32. Programs with FSDP and adapters take as much (docs/accuracy.md).
+        is_head_cast: whether autocast copies an fp32 head for its product, which autograd saves.
         code: facts about the eager implementation. They apply only to the convention ``torch``.
     """
 
@@ -54,6 +58,8 @@ class ActivationPolicy:
     loss: str = "eager"
     scan: str = "eager"
     serving: bool = False
+    stream_bytes: int = 0
+    is_head_cast: bool = False
     code: EagerCode = EagerCode()
 
 

@@ -83,6 +83,7 @@ class StepBytes(NamedTuple):
         table_transient: temporary bytes for the gradient of a tied token table.
         in_flight: activation bytes of other micro-batches in the pipeline.
         resident_gradients: gradient bytes in memory at the start of the step.
+        dequantised: bytes of a quantised matrix in the format of the computation, for its product in a block.
     """
 
     weights: int
@@ -93,6 +94,7 @@ class StepBytes(NamedTuple):
     in_flight: int = 0
     resident_gradients: int = 0
     gathered_weights: int = 0
+    dequantised: int = 0
 
 
 class Timeline(NamedTuple):
@@ -159,7 +161,10 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
             phase, own = f"backward of {segment.label}", f"{segment.label} in its backward pass"
-            for held, transient, computed in known[place]:
+            for held, gradients_in_block, computed in known[place]:
+                transient = gradients_in_block
+                if step.dequantised and not segment.is_outside:
+                    transient = Sum(*gradients_in_block.parts, ("dequantised weight", step.dequantised))
                 total = before.plus(own, computed) if is_new else before
                 yield Moment(phase, step.weights, gathered, total, step.optimizer, saved.plus(own, held), transient)
         if segment.full_gradients and segment.is_outside:

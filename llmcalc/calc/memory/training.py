@@ -8,7 +8,9 @@ from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import PREDICTION, Architecture, Block, Stack, declare, model_of
+from ...core.declaration import Declaration
 from ...core.form import Form
+from ...core.ledger import elements
 from ...core.record import changed, record, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
@@ -21,13 +23,19 @@ from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts, SavedTen
 from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
+WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
+IN_FP32 = ("shifted", "chunked")
+CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
 MOST_REMEMBERED = 4  # states and segments of meshes and workloads, which a search asks for in turn
 
 
 @record
 class TrainingMemory:
-    """Memory of a training step on one rank, in bytes. ``optimizer`` includes master weights."""
+    """Memory of a training step on one rank, in bytes. ``optimizer`` includes master weights.
+
+    ``host`` is what a rank keeps in host memory. The other attributes count memory of the GPU only.
+    """
 
     architecture: Architecture
     workload: Workload
@@ -39,6 +47,7 @@ class TrainingMemory:
     gradients: int
     optimizer: int
     activations: int
+    host: int = 0
 
     state = 0  # no KV cache
 
@@ -73,7 +82,7 @@ class TrainingMemory:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
-        names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state")
+        names = ("peak", "phase", "weights", "gradients", "optimizer", "activations", "state", "host")
         return {**{name: getattr(self, name) for name in names}, "at_peak": self.largest._asdict()}
 
 
@@ -102,6 +111,12 @@ def training_memory(
         placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
         gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
     optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
+    host, none = Sum(), Sum()
+    if recipe.offload:
+        host, optimizer = Sum(("optimizer", optimizer)), none
+    if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
+        host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
+        weights = gradients = resident = none
     of_step = workload, policy, mesh.division
     by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
     segments = list(by_key.values())
@@ -121,9 +136,12 @@ def training_memory(
         others,
         resident,
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
+        product(("n_largest", states.largest_quantised), (WIDTH, recipe.weight_bytes)),
     )
     schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
-    return TrainingMemory(architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved)
+    return TrainingMemory(
+        architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved, host
+    )
 
 
 def saved_tensors(
@@ -148,6 +166,8 @@ def _sharded_segments(
         full = 0 if recipe.contiguous_gradient_buffer or mesh.pp > 1 else own.gradients.gathered(mesh)
         if full and not segment.is_outside:
             shard = own.new_gradients.sharded(mesh)
+            if recipe.offload == WEIGHTS:
+                shard = Sum()
             segment = segment._replace(gradients=scaled(shard, 1, max(segment.count, 1) if segment.shared else 1))
         gathered = gathered_weights(own.weights, mesh) if mesh.pp == 1 else 0
         found.append(segment._replace(gathered_weights=gathered, full_gradients=full))
@@ -212,7 +232,7 @@ def _trace(
     """Return the trace of no layer yet. The layers of a stack share sizes, and what equal layers record."""
     trace = Liveness(policy, names, values, mesh)
     trace.counts, trace.passages = counts, passages
-    trace.stream_bytes = trace.size(("b", "q", *streams), streams, policy.bytes)
+    trace.stream_bytes = trace.size(("b", "q", *streams), streams, policy.stream_bytes or policy.bytes)
     return trace
 
 
@@ -279,16 +299,36 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness, blocks: Iterab
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:
     """Return the memory used by the loss.
 
-    Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size.
+    Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size. Before 4.49.0,
+    transformers copied the fp32 logits to drop the last token while the logits and their fp32 copy existed
+    (loss/loss_utils.py). TRL's chunked loss computes the logits of 256 tokens at a time (trainer/sft_trainer.py).
     """
     declarations = (declare(layer) for _, layer in stack.outputs)
     declaration = next((declaration for declaration in declarations if declaration.logits), None)
     if declaration is None:
         return None
     in_fp32 = (policy.convention == "torch" and policy.code.loss) or declaration.logits
-    width = FP32_BYTES if in_fp32 == FP32 else policy.bytes
+    width = FP32_BYTES if in_fp32 == FP32 or policy.loss in IN_FP32 else policy.bytes
     fused = policy.loss == "fused"
     rows = "o" if isinstance(declaration.axes.get("o"), int) else "q"  # some heads have a fixed number of positions
     axes = ("b", rows, *("nc" for axis in declaration.axes if axis == "nc"), "V")
     size = trace.size(axes, declaration, policy.bytes if fused else width)
-    return Loss(size, 0 if fused else scaled(size, 2))
+    if policy.loss == "chunked":  # the gradient of the hidden states, and logits of a chunk as ``shifted``
+        tokens = trace.size(("b", rows), declaration, 1)
+        logits = trace.size(axes, declaration, 3 * FP32_BYTES + policy.bytes)
+        hidden = trace.size(("b", rows, "d"), declaration, policy.bytes)
+        return Loss(hidden, scaled(logits, min(tokens, CHUNK), tokens))
+    before = trace.size(axes, declaration, policy.bytes) if policy.loss == "shifted" else 0
+    head = _head_copy(declaration, trace, policy)
+    return Loss(
+        Sum(("log-probabilities", size), ("head", head)), 0 if fused else Sum(("", scaled(size, 2)), ("logits", before))
+    )
+
+
+def _head_copy(declaration: Declaration, trace: Liveness, policy: ActivationPolicy) -> int:
+    """Return the bytes of the copy of an fp32 head that autocast makes for the product, and autograd saves."""
+    if not policy.is_head_cast:
+        return 0
+    heads = ((each.name, each, elements(each, declaration)) for each in declaration.tensors if "V" in each.axes)
+    shares = [(name, trace.mesh.share_of_weight(each, declaration, size)) for name, each, size in heads]
+    return Sum(*((name, product(("n_params", share), (WIDTH, policy.bytes))) for name, share in shares))

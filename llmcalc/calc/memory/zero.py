@@ -91,7 +91,8 @@ class SegmentStates(NamedTuple):
 class ModelStates(NamedTuple):
     """Weight, gradient and optimizer bytes on one rank before ZeRO sharding.
 
-    ``largest_tensor`` and ``tied_table`` are element counts. ``tied_table`` is 0 if the token table is not tied.
+    ``largest_tensor``, ``tied_table`` and ``largest_quantised`` are element counts. ``tied_table`` is 0 if the token
+    table is not tied. ``largest_quantised`` is the largest matrix that a product reads after dequantising it.
     """
 
     weights: ReplicatedBytes
@@ -99,6 +100,7 @@ class ModelStates(NamedTuple):
     optimizer: ReplicatedBytes
     largest_tensor: int
     tied_table: int
+    largest_quantised: int = 0
 
 
 class TensorStates(NamedTuple):
@@ -128,7 +130,9 @@ def _tensor_states(
             copy = row if row.copies else row._replace(copies=1)  # a later use of a tied tensor also gathers it
             bits = sum(stored.bits for stored in stored_row(copy, frozen, model, mesh)) if frozen else 0
             master = elements * recipe.master_weight_bytes
-            weight = ((0 if frozen else own) + (elements if recipe.adapters else 0)) * recipe.weight_bytes
+            weight = (0 if frozen else own) * recipe.weight_bytes
+            if recipe.adapters:
+                weight += elements * (recipe.adapters.bytes or recipe.weight_bytes)
             found.append(TensorStates(row, is_expert, elements, weight, optimizer, master, bits))
     return found
 
@@ -137,7 +141,7 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
     """Return the total bytes of weights, gradients and optimizer states on one rank before ZeRO sharding."""
     tensors = _tensor_states(architecture, recipe, mesh, distinct=True)
     weights, optimizer = [], []
-    largest = table = 0
+    largest = table = quantised = 0
     frozen = {False: 0, True: 0}
     uses = Counter[str]()
     for row, is_expert, elements, weight, states, master, bits in tensors:
@@ -147,6 +151,8 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
         optimizer.append(Part(f"{name}, states", states * copies, elements * copies, is_expert))
         optimizer.append(Part(f"{name}, master weights", master * copies, elements * copies, is_expert))
         largest = max(largest, elements if copies else 0)
+        own = mesh.share_of_weight(row.tensor, row.declaration, row.size) // experts_of(row, mesh)
+        quantised = max(quantised, own if 0 < bits < row.size * max(copies, 1) * BITS_A_BYTE else 0)
         if share := row.tensor.share:
             uses[share] += 1
             if uses[share] > 1 and (row.tensor.table == "token" or row.entry.name == "head"):
@@ -156,7 +162,15 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
         for kind, bits in frozen.items()
     ]
     gradients = (_gradient(each, recipe, each.row.copies) for each in tensors)
-    return ModelStates(replicated(weights), replicated(gradients), replicated(optimizer), largest, table)
+    return ModelStates(replicated(weights), replicated(gradients), replicated(optimizer), largest, table, quantised)
+
+
+def experts_of(row: Row, mesh: Mesh) -> int:
+    """Return the number of experts of one rank that a tensor holds, or 1."""
+    if not row.tensor.active:
+        return 1
+    axis, declaration = row.tensor.active[0], row.declaration
+    return int(declaration.axes[axis]) // mesh.divisor(declaration, axis)
 
 
 def _gradient(each: TensorStates, recipe: Recipe, copies: int) -> Part:
@@ -195,9 +209,7 @@ def placeholder_gradients(architecture: Architecture, recipe: Recipe, mesh: Mesh
         tensor, declaration = row.tensor, row.declaration
         is_counted = tensor.linear and declaration.number_class(tensor) != ROUTER
         if is_counted and row.entry.run is not None and not row.entry.stack.frozen:
-            own = mesh.share_of_weight(tensor, declaration, row.size)
-            if tensor.active:
-                own //= int(declaration.axes[tensor.active[0]]) // mesh.divisor(declaration, tensor.active[0])
+            own = mesh.share_of_weight(tensor, declaration, row.size) // experts_of(row, mesh)
             inputs = tensor.groups[-2]
             key = row.entry.path + row.part, inputs, prod(int(declaration.axes[axis]) for axis in inputs)
             matrices[key] = matrices.get(key, 0) + own

@@ -26,7 +26,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 PARTS = {
     "weights": "Weights", "gathered": "Gathered weights", "gradients": "Gradients", "optimizer": "Optimizer",
-    "activations": "Activations", "transient": "Buffers", "reserve": "Runtime",
+    "activations": "Activations", "transient": "Buffers", "allocator": "Allocator", "reserve": "Runtime",
 }  # fmt: skip
 FIELDS = {"optimizer": "optimizer", "recompute": "recompute", "loss": "loss", "batch": "batch", "seq": "context",
           "count": "n"}  # fmt: skip  # of the state, by setting
