@@ -63,7 +63,7 @@ def step_time(
         attention: ``flash``, or ``eager`` if the scores are stored.
         precision: number format of matrix products, such as ``fp8`` (default: 16 bits).
         lora_rank: train only LoRA adapters of this rank.
-        lora_targets: matrices to adapt (default: ``wq``, ``wk``, ``wv`` and ``wo``).
+        lora_targets: matrices to adapt (default: all linear layers).
         network_gbytes_per_gpu: GB/s of the network of one GPU in each direction (default: that of the usual server).
         dispatcher: ``deepep`` if tokens are sent to experts by its kernels (default: a plain all-to-all).
         stack: training program, such as ``megatron-core`` or ``torchtitan``. An unknown one has a wider interval.

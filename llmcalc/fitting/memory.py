@@ -77,7 +77,7 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     if own["offload"] == WEIGHTS and mesh.zero < SHARDS_WEIGHTS:
         raise InputError("weights are loaded block by block with ZeRO-3 only", parameter="offload", hint="add {zero=3}")
     is_peft = bool(rank and own["master"] and convention is None and width < FP32_BYTES)
-    adapters = _adapters(architecture, rank, own["lora_targets"], FP32_BYTES if is_peft else 0)
+    adapters = adapters_of(architecture, rank, own["lora_targets"], FP32_BYTES if is_peft else 0)
     frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
     is_sharded = mesh.zero >= SHARDS_WEIGHTS
     is_prepared = bool(frozen and not frozen.main.plain and is_peft and not is_sharded)
@@ -221,9 +221,10 @@ def adaptable_matrices(architecture: Architecture) -> set[str]:
     return {row.tensor.name for row in rows(architecture.stacks) if row.tensor.linear and not row.tensor.active}
 
 
-def _adapters(
-    architecture: Architecture, rank: int | None, targets: Iterable[str] | None, width: int
+def adapters_of(
+    architecture: Architecture, rank: int | None, targets: Iterable[str] | None, width: int = 0
 ) -> Adapters | None:
+    """Return the low-rank adapters of a rank, whose elements have ``width`` bytes, or None without a rank."""
     return None if rank is None else Adapters(rank, target_matrices(architecture, targets or ALL_LINEAR[:1]), width)
 
 

@@ -20,7 +20,7 @@ from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import price_of
-from ..fitting.memory import LORA_TARGETS, memory_of
+from ..fitting.memory import adapters_of, memory_of
 from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
@@ -109,11 +109,10 @@ class Run:
         batch = -(-self.tokens // one.tokens)
         return flops(self.architecture, **sizes, batch=batch, mode="train", attention=self.count)
 
-    @property
+    @cached_property
     def own_adapters(self) -> Adapters | None:
         """Low-rank adapters, if only these are trained."""
-        rank = self.adapters.get("lora_rank")
-        return Adapters(rank, tuple(self.adapters["lora_targets"] or LORA_TARGETS)) if rank else None
+        return adapters_of(self.architecture, self.adapters.get("lora_rank"), self.adapters.get("lora_targets"))
 
     @property
     def step_tokens(self) -> int:

@@ -161,7 +161,7 @@ def test_a_run_of_adapters_computes_no_gradients_of_weights() -> None:
     assert whole.hours is not None
     assert found.hours.mid / whole.hours.mid == pytest.approx(found.compute / whole.compute, rel=0.25)
     assert found.hours.mid > whole.hours.mid * found.compute / whole.compute  # adapters are small products
-    assert found.weights_bytes == 2 * n_adapters
+    assert found.weights_bytes == 4 * n_adapters  # in fp32, as PEFT keeps them
     others, of_all = as_other_runs(found), as_other_runs(whole)
     assert others is not None
     assert of_all is not None
