@@ -92,7 +92,7 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     code = eager_code(architecture, own["expert_kernel"], own["attention"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
         own["attention"] or "flash", own["recompute"] or "none", *_dropout(architecture, own["dropout"]), width,
-        recipe.gradient_bytes, convention, adapters, own["loss"] or usual_loss(rank, convention),
+        recipe.gradient_bytes, convention, adapters, own["loss"] or "eager",
         own["scan"] or "eager", code=code, is_head_cast=is_prepared,
         stream_bytes=FP32_BYTES if is_prepared or (is_peft and is_sharded) else 0,
     )  # fmt: skip
@@ -102,13 +102,6 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     )  # fmt: skip
     stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
     return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
-
-
-def usual_loss(rank: int | None, convention: str | None) -> str:
-    """Return the loss of a training step if none is given. LoRA runs in transformers, whose loss needs the most memory
-    before version 4.49.
-    """
-    return "shifted" if rank and convention is None else "eager"
 
 
 def serving_stages(

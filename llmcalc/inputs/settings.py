@@ -92,7 +92,7 @@ ADAPTERS = (
             help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
 )  # fmt: skip
 OFFLOAD = Setting(
-    "offload", choices=("optimizer", "weights"), needs=("training",),
+    "offload", choices=("optimizer", "weights"), needs=("training",), option="cpu-offload",
     help="Training: keep the optimizer, or also ZeRO-3 weights and gradients, in host memory.",
 )  # fmt: skip
 TRAINING = (
@@ -103,7 +103,7 @@ TRAINING = (
     Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
     Setting("loss", choices=("eager", "shifted", "fused", "chunked"), usual="eager", needs=("training", "logits"),
             option="cross-entropy",
-            help="Training: cross-entropy eager, shifted (default with LoRA), fused or chunked."),
+            help="Training: cross-entropy eager (default), shifted (transformers before 4.49), fused or chunked."),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
             help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
@@ -244,7 +244,8 @@ def mesh_on(settings: Mapping[str, Any], count: int) -> Mesh:
     mesh = mesh_settings({**settings, "dp": dp, "etp": etp})
     if mesh.ranks != count:
         text = f"dp · tp · pp · cp is {mesh.ranks}, but there are {count:,} GPUs"
-        raise InputError(text, parameter="gpu", hint="set {tp}, {pp} and {cp} so that their product divides the GPUs")
+        hint = "set {tp}, {pp} and {cp} so that their product divides the GPUs"
+        raise InputError(text, parameter="dp" if settings.get("dp") else "gpu", hint=hint)
     return mesh
 
 

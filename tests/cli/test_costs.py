@@ -147,7 +147,7 @@ def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
         ("fit llama3-8b --gpu 17GB --seq 8192 --step-tokens all --batch 2", ["--weights fp8", "--gpu 17GB:2"]),
         (
             "fit llama3-8b --gpu l4 --training --lora-rank 8 --batch 4 --seq 1021",
-            ["--cross-entropy fused --recompute full", "--batch 1", "--weights nf4 --recompute full"],
+            ["--cross-entropy fused --recompute full", "--weights nf4 --recompute full", "--seq 201"],
         ),
         (
             "fit llama3.2-1b --gpu 12GB:2 --training --dp 2 --zero 3",

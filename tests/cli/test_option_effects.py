@@ -128,6 +128,7 @@ MORE = (
     f"traffic {SPARSE} --weights q8_0",
     f"compare {BOTH} {BOTH}",
     f"train {BOTH} --tokens 1B",
+    f"train {DENSE} --tokens 1B --gpu h100:2",
     f"train {DENSE} --seq 2000 --tokens 1B",
     *(
         f"train {model} --tokens 1B --gpu h100:4 {rest}"
@@ -157,7 +158,7 @@ VALUES = {
     "granularity": "4", "hours": "1M", "image": "97x61", "ignore": "HW", "inference": "1T", "inference_cost": "0.5",
     "keep": "attention", "laws": "hoffmann-1", "layout": "transformers", "lengths": "1k,2k", "lora_rank": "8",
     "lora_targets": "wq", "loss": "2.1", "max_active": "1B", "max_communication": "1GiB", "max_flops": "1e9",
-    "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB", "max_traffic": "1GiB", "mfu": "40%",
+    "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB", "max_traffic": "1GiB", "mfu": "40%", "stack": "torchtitan",
     "micro_batch": "2", "micro_batches": "3", "n_experts": "8", "only": "attention", "optimizer": "sgd",
     "output": "/dev/null", "over": "batch=1,2", "page": "48", "parameters": "7B", "patches": "64", "pp": "2",
     "precision": "fp8", "prefill": "40", "price": "2.5", "prompt": "89", "pue": "1.3", "reserve": "3GiB",
