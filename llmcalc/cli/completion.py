@@ -20,6 +20,7 @@ SOURCES = {
     "model_types": ("importers.hf.family_table", "names"),
     "laws": ("inputs.scaling_laws", "laws"),
     "kinds": ("layers", "names"),
+    "recomputations": ("calc.memory.recomputation", "WORDS"),
 }
 
 

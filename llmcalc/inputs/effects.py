@@ -187,11 +187,6 @@ CONDITIONS: dict[str, Condition] = {
         lambda case: not (case.get("convention") or case.get("lora_rank")) and case.get("dtype") in HALF_PRECISION,
         "because the weights have no master copy",
     ),
-    "stored_scores": Condition(
-        lambda case: case.get("recompute") != "selective" or case.get("attention") == "eager",
-        "with flash attention, which stores no scores",
-        "use {recompute=full}",
-    ),
     "encoder_decoder": Condition(
         lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"
     ),
