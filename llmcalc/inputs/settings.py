@@ -80,7 +80,7 @@ GRADIENTS = Setting(
     help="Training: gradient format (default: {dtype}).",
 )  # fmt: skip
 RECOMPUTE = Setting(
-    "recompute", usual="none", needs=("training",), metavar="HOW", complete="recomputations",
+    "recompute", usual="none", needs=("training", "recomputed"), metavar="HOW", complete="recomputations",
     help="Training: activation recomputation, such as full, selective, op or layer:2 (default: none).",
 )  # fmt: skip
 ADAPTERS = (

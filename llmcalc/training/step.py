@@ -18,8 +18,10 @@ from ..calc.communication import communication
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
+from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
+from ..calc.work import works
 from ..core.architecture import Architecture
 from ..core.arrays import Number
 from ..core.ledger import rows
@@ -29,7 +31,7 @@ from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.exchange import training_exchange_seconds
 from ..kernels.layer_operations import operations
-from ..kernels.operations import Attention, Gemm, Operation
+from ..kernels.operations import Gemm, Operation
 from ..kernels.transfers import collective_seconds, message_bytes
 from .kernels import Passes, TrainingKernels
 
@@ -48,7 +50,7 @@ class TrainingLayout:
     Attributes:
         mesh: number of ranks, ZeRO stage and micro-batches of each data-parallel rank.
         micro_batch: sequences of a micro-batch.
-        recompute: ``none``, ``selective`` or ``full``.
+        recompute: what the backward pass computes again, in the words of ``calc/memory/recomputation.py``.
     """
 
     mesh: Mesh
@@ -96,6 +98,7 @@ class _Stage:
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
         self.parts = dict.fromkeys((FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION), 0.0)
+        self.recomputed = RecomputedWork(works(part, CONVENTIONS), layout.recompute, layout.mesh.virtual_stages)
 
     def compute(self) -> None:
         """Add the times of all operations of a micro-batch."""
@@ -109,8 +112,8 @@ class _Stage:
             passes = self.known[key][0]
             self.parts[FORWARD_PASS] += passes.forward * operation.count
             self.parts[BACKWARD_PASS] += passes.backward * operation.count
-            if self._is_repeated(operation):
-                self.parts[RECOMPUTATION] += passes.forward * operation.count
+            share = self.recomputed.share(operation.works, self.values)
+            self.parts[RECOMPUTATION] += share * passes.forward * operation.count
             if isinstance(operation, Gemm) and not in_block:
                 logits = max(logits, operation.columns)
         self.parts[BACKWARD_PASS] += self.model.loss(self.tokens * logits)
@@ -120,14 +123,6 @@ class _Stage:
             for name in (FORWARD_PASS, BACKWARD_PASS):
                 self.parts[name] += self.model.moving(elements * RESIDUAL_BYTES)
 
-    def _is_repeated(self, operation: Operation) -> bool:
-        """Return whether the backward pass computes an operation of the forward pass again."""
-        if operation.place.entry.run is None:
-            return False
-        return self.layout.recompute == FULL or (
-            self.layout.recompute == SELECTIVE and isinstance(operation, Attention)
-        )
-
     def exchange(self, collectives: tuple[Collective, ...], values: Mapping[str, Number]) -> float:
         """Add the times of the collectives of a micro-batch, and return those of replicas in a step."""
         replicas = 0.0
@@ -136,7 +131,8 @@ class _Stage:
             if each.group == DP:
                 replicas += each.times * replica_seconds(self.model, each, moved)
                 continue
-            repeats = 2 if self.layout.recompute == FULL and each.phase == FORWARD and each.group != PP else 1
+            is_repeated = each.phase == FORWARD and each.group != PP
+            repeats = 1 + (self.recomputed.share_of_collectives(each.place) if is_repeated else 0)
             if each.kind == ALL_TO_ALL and each.place and each.ranks > self.model.accelerator.node:
                 seconds = training_exchange_seconds(self.model, each, values)
             else:
