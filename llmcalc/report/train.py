@@ -22,7 +22,7 @@ from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, table_of
 from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
 from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
-from .memory import BYTES, mesh_line, verdict
+from .memory import BYTES, fit_line, mesh_line, verdict
 from .numbers import about, duration
 from .points import settings_text
 from .provenance import (
@@ -64,7 +64,7 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
 def _answer(run: Training) -> str:
     """Return the first line of the report, such as ``54.2 days on 2048 × NVIDIA H800 SXM5 80GB, $5.33M to $9.11M``."""
     if run.fit and not run.fit.fits:
-        return f"✗ {verdict(run.fit)} per GPU"
+        return fit_line(run.fit, each=" per GPU")
     if run.machine is None or run.answer is None:
         return f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
     low, middle, high = run.answer.days

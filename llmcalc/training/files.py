@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from math import prod
 from typing import Any
 
+from ..calc.memory.recomputation import NONE, UNKNOWN, recomputation
 from ..calc.params import params
 from ..checkpoint.stored_tensors import declared
 from ..core.architecture import Architecture
@@ -34,6 +35,8 @@ DIRECT = (
     "gradient_placeholders", "dropout", "master",
     "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
+MLP_MODULES = ("gate_proj", "up_proj", "down_proj")
+OTHER_NAMES = {"output_proj": "o_proj"}  # of torchtune
 ALL_MODULES = ("all", "all-linear")
 # modules to which PEFT adds adapters if none are named; the first that a model has (peft/utils/constants.py)
 PEFT_MODULES = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qkv_proj",))
@@ -106,6 +109,7 @@ def read_file(
         if name not in given:
             raise error
     _check_unknown(file, found.unknown, strict, allowed)
+    _check_recomputation(found)
     values = {**found.values, **given}
     ignored = [key for key in allowed if key not in found.unknown]
     architecture = _load(file, found, values, model, **reading, allow_unknown=ignored)
@@ -144,6 +148,16 @@ def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: 
         raise UnknownNameError(
             f"{file.program.title} key", wrong[0], read, where=file.path, hint=hint, others=wrong[1:]
         )
+
+
+def _check_recomputation(found: TrainingValues) -> None:
+    """Replace a recomputation that is not modelled, such as that of an unknown module."""
+    asked = found.values.get("recompute", NONE)
+    try:
+        recomputation(asked)
+    except InputError:
+        found.values["recompute"] = UNKNOWN
+        found.unmodelled.append(f"recomputation of {printable(asked)}")
 
 
 def _load(
@@ -233,10 +247,11 @@ def _data_ranks(values: Mapping[str, Any], gpus: int | None) -> int:
     if values.get("dp"):
         return int(values["dp"])
     sharded: list[int] = [values[name] for name in ("shards", "replicas") if values.get(name)]
-    if sharded:
-        return prod(sharded)
     others: int = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
-    if gpus := gpus or values.get("node_gpus", 0) * values.get("nodes", 1):
+    gpus = gpus or values.get("node_gpus", 0) * values.get("nodes", 1)
+    if sharded and (values.get("shards") or not gpus):
+        return prod(sharded)
+    if gpus:
         return max(1, gpus // others)
     total, batch, accumulation = (int(values.get(name) or 0) for name in ("global_batch", "batch", "accumulation"))
     return max(1, total // (batch * accumulation)) if total and batch and accumulation else 1
@@ -251,7 +266,7 @@ def _resolved(
     if has_adapters and "lora_rank" not in found:
         raise InputError("has adapters without a rank", where=file.path, hint="add {lora_rank=N}")
     if has_adapters and "lora_targets" not in given:
-        found["lora_targets"] = _targets(architecture, values.get("lora_modules"))
+        found["lora_targets"] = _targets(architecture, _adapted(values))
     has_adapters = has_adapters or "lora_rank" in given
     if not has_adapters:
         found.pop("lora_rank", None)
@@ -271,6 +286,12 @@ def _resolved(
     return {"training": True, **found}
 
 
+def _adapted(values: Mapping[str, Any]) -> Any:
+    """Return the names of the modules with adapters, those of the feed-forward layers in a flag of their own included."""
+    modules = values.get("lora_modules")
+    return [*modules, *MLP_MODULES] if values.get("lora_mlp") and isinstance(modules, list) else modules
+
+
 def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
     """Return the matrices of the named modules, or those that PEFT adapts."""
     known: dict[str, set[str]] = {}
@@ -283,6 +304,7 @@ def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
         return tuple(sorted(adaptable_matrices(architecture) - {"router"}))
     names = [each for name in names for each in (fnmatch.filter(known, name) if "*" in name else [name])]
     names = names or next((list(each) for each in PEFT_MODULES if set(each) <= known.keys()), [])
+    names = [OTHER_NAMES.get(name, name) for name in names]
     found = {matrix for name in names for matrix in known.get(name.rpartition(".")[2], ())}
     if not found:
         text = (

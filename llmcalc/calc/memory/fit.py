@@ -21,13 +21,23 @@ _UNITS = {
 
 @record
 class Fit:
-    """Required and available memory on each of ``count`` accelerators, in bytes."""
+    """Required and available memory on each of ``count`` accelerators, in bytes.
+
+    ``least`` are the bytes with full recomputation if what is recomputed is not modelled. ``needed`` are then those
+    without recomputation.
+    """
 
     memory: int
     reserve: int
     needed: int
     count: int
     result: Any
+    least: int | None = None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the model fits with full recomputation and not without, and what is recomputed is not modelled."""
+        return self.least is not None and self.least <= self.usable < self.needed
 
     @property
     def usable(self) -> int:
@@ -47,7 +57,8 @@ class Fit:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         names = ("memory", "reserve", "usable", "needed", "headroom", "fits", "count")
-        return {name: getattr(self, name) for name in names}
+        least = {} if self.least is None else {"least": self.least, "undecided": self.is_undecided}
+        return {**{name: getattr(self, name) for name in names}, **least}
 
 
 def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:

@@ -8,6 +8,7 @@
                 ``op:N`` recomputes every N-th product
 ``selective``   attention between its projections, which is the module ``core_attn``
 modules         equations of parts of a layer, such as ``moe_act,layernorm`` (Megatron-Core)
+``unknown``     something between ``none`` and ``full`` that is not modelled. Memory is computed without recomputation
 
 Which equations belong to a module follows from the equations of a layer and the traits of its kind. Programs drop the
 results of some modules as well, and compute them again when the next equation needs them.
@@ -25,13 +26,13 @@ from ...core.errors import InputError, UnknownNameError, short_repr
 from ...core.record import NamedTuple, remembered
 from ...core.traits import NORM, ROUTER
 
-NONE, FULL, SELECTIVE, OPERATIONS = "none", "full", "selective", "op"
+NONE, FULL, SELECTIVE, OPERATIONS, UNKNOWN = "none", "full", "selective", "op", "unknown"
 CORE, EXPERTS, EXPERT_ACTIVATION, NORMS = "core_attn", "moe", "moe_act", "layernorm"
 UP_PROJECTIONS, FEED_FORWARD, SHARED_EXPERTS = "mla_up_proj", "mlp", "shared_experts"
 MODULES = (CORE, EXPERTS, EXPERT_ACTIVATION, NORMS, UP_PROJECTIONS, FEED_FORWARD, SHARED_EXPERTS)
 DISCARDED = frozenset((EXPERT_ACTIVATION, NORMS, UP_PROJECTIONS))  # modules whose results are dropped as well
 PRODUCT, EXCHANGE = "product", "exchange"  # other words of equations
-WORDS = (NONE, SELECTIVE, FULL, OPERATIONS, "layer:2", *MODULES)  # for completion
+WORDS = (NONE, SELECTIVE, FULL, OPERATIONS, UNKNOWN, "layer:2", *MODULES)  # for completion
 SECOND = 2  # product that ``op`` recomputes
 MOST_LAYERS = 100_000
 
@@ -94,7 +95,7 @@ def recomputation(text: str) -> Recomputation:
         }  # fmt: skip
         if word in sized:
             return sized[word]
-    words = {NONE: (), SELECTIVE: (CORE,), FULL: (FULL,), OPERATIONS: (OPERATIONS,)}.get(text, text.split(","))
+    words = {NONE: (), UNKNOWN: (), SELECTIVE: (CORE,), FULL: (FULL,), OPERATIONS: (OPERATIONS,)}.get(text, text.split(","))
     for name in words:
         if name not in (*MODULES, FULL, OPERATIONS) or (len(words) > 1 and name not in MODULES):
             hint = f"use none, full, selective, op, layer:N, blocks:N, or modules of {', '.join(MODULES)}"
