@@ -325,8 +325,8 @@ def verdict(fit: Fit, load: str = "", each: str = "") -> str:
     """
     if fit.is_undecided:
         full, none, room = (binary(size) for size in (fit.least, fit.needed, fit.usable))
-        sizes = f"{full} (full) to {none} (none){each}, of {room}"
-        return f"recomputation is not modelled{load and f', so that{load} needs'}: {sizes}"
+        sizes = f"{full} (full recomputation) to {none} (none){each}, of {room}"
+        return f"undecided{load and f' for{load}'}: {sizes}; what is recomputed is not modelled"
     if fit.fits:
         ending = "" if fit.least is None else ", even without recomputation"
         return f"fits{load}, {_bytes(fit.headroom)} to spare{each}{ending}"
