@@ -90,7 +90,8 @@ def memory(
             added to ``seq``, and the image encoder to the memory.
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
-        recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
+        recompute: training: activation recomputation, such as ``none`` (default), ``full``, ``selective``, ``op``,
+            ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
         dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
             sub-layers.
         loss: training: ``eager`` (default), or ``fused`` for one kernel that turns logits into their gradient.

@@ -8,8 +8,8 @@ from operator import mul
 from typing import Any
 
 from ..core.architecture import declare
-from .memory.recomputation import Placed as PlacedEquation
 from .memory.recomputation import OPERATIONS, equation_words, recomputation, recomputed
+from .memory.recomputation import Placed as PlacedEquation
 from .walk import Placed
 from .work import Work
 
@@ -52,7 +52,7 @@ class RecomputedWork:
         if len(set(shares)) == 1:
             return shares[0]
         sizes = [max(float(work.flops(**values)), 1.0) for work in works]
-        return sum(map(mul, shares, sizes)) / sum(sizes)
+        return float(sum(map(mul, shares, sizes)) / sum(sizes))
 
     def share_of_collectives(self, place: Placed | None) -> float:
         """Return the share of the collectives of a layer that are repeated. ``op`` saves their results."""

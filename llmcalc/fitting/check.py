@@ -7,7 +7,6 @@ from typing import Any
 
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
-from ..calc.memory.recomputation import FULL, UNKNOWN
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
@@ -46,10 +45,8 @@ def check_fit(
         raise SizeError(f"the mesh has {mesh.ranks} ranks, but there are {count} GPUs", parameter="gpu", hint=hint)
 
     if is_training:
-        result, least = memory_of(architecture, mesh=mesh, **arguments), None
-        if arguments.get("recompute") == UNKNOWN:
-            least = memory_of(architecture, mesh=mesh, **{**arguments, "recompute": FULL}).peak
-        return Fit(memory_bytes, reserve, result.peak, count, result, least)
+        result = memory_of(architecture, mesh=mesh, **arguments)
+        return Fit(memory_bytes, reserve, result.peak, count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 

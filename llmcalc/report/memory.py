@@ -323,8 +323,8 @@ def verdict(fit: Fit, load: str = "", each: str = "") -> str:
 
     If what is recomputed is not modelled, both bounds are considered.
     """
-    if fit.is_undecided:
-        full, none, room = (binary(size) for size in (fit.least, fit.needed, fit.usable))
+    if fit.is_undecided and fit.least is not None:
+        full, none, room = map(binary, (fit.least, fit.needed, fit.usable))
         sizes = f"{full} (full recomputation) to {none} (none){each}, of {room}"
         return f"undecided{load and f' for{load}'}: {sizes}; what is recomputed is not modelled"
     if fit.fits:

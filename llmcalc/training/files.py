@@ -287,7 +287,7 @@ def _resolved(
 
 
 def _adapted(values: Mapping[str, Any]) -> Any:
-    """Return the names of the modules with adapters, those of the feed-forward layers in a flag of their own included."""
+    """Return the names of the modules with adapters. A flag of its own adds those of the feed-forward layers."""
     modules = values.get("lora_modules")
     return [*modules, *MLP_MODULES] if values.get("lora_mlp") and isinstance(modules, list) else modules
 

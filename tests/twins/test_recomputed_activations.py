@@ -1,7 +1,7 @@
 """What a NumPy model stores if parts of it are recomputed is what the equations of its layers say.
 
-The tape of a forward pass is cut into layers and blocks. A checkpoint stores the inputs of what it contains, and none of
-the arrays that only its own operations read in the backward pass.
+The tape of a forward pass is cut into layers and blocks. A checkpoint stores the inputs of what it contains, and none
+of the arrays that only its own operations read in the backward pass.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ def declared(small: Any, recompute: str) -> int:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("recompute", ["none", "full", "layer:2", "fraction:1/2", "blocks:1", "layernorm", "mlp", "moe"])
-def test_stored_elements_are_those_of_the_tape(
-    model: str, recompute: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    "recompute", ["none", "full", "layer:2", "fraction:1/2", "blocks:1", "layernorm", "mlp", "moe"]
+)
+def test_stored_elements_are_those_of_the_tape(model: str, recompute: str, monkeypatch: pytest.MonkeyPatch) -> None:
     small = llmcalc.load(model).shrink()
     cut = Cut(small, monkeypatch)
     if recompute in KINDS:

@@ -50,7 +50,9 @@ def stored_tensors(trace: Liveness, own: Recomputation | None = None) -> Stored:
 def _held(trace: Liveness, tensor: SavedTensor, start: int | None = None) -> Held:
     """Return a tensor in the backward pass. No equation frees one that is saved after the last equation."""
     last = len(trace.steps)
-    return Held(label(tensor.name), tensor.bytes, tensor.step if tensor.step < last else 0, last if start is None else start)
+    return Held(
+        label(tensor.name), tensor.bytes, tensor.step if tensor.step < last else 0, last if start is None else start
+    )
 
 
 def _placed(trace: Liveness) -> list[Placed]:
@@ -109,4 +111,3 @@ def _with_modules(trace: Liveness, own: Recomputation) -> Stored:
                 if size and name not in trace.saved and makers.get(name) not in again:
                     stored[name] = SavedTensor(name, size, min(numbers))
     return stored, (*(_held(trace, tensor) for tensor in stored.values()), *held.values())
-

@@ -21,18 +21,19 @@ _UNITS = {
 
 @record
 class Fit:
-    """Required and available memory on each of ``count`` accelerators, in bytes.
-
-    ``least`` are the bytes with full recomputation if what is recomputed is not modelled. ``needed`` are then those
-    without recomputation.
-    """
+    """Required and available memory on each of ``count`` accelerators, in bytes."""
 
     memory: int
     reserve: int
     needed: int
     count: int
     result: Any
-    least: int | None = None
+
+    @property
+    def least(self) -> int | None:
+        """Bytes with full recomputation if what is recomputed is not modelled. ``needed`` are those without any."""
+        found: int | None = getattr(self.result, "least", None)
+        return found
 
     @property
     def is_undecided(self) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, read
@@ -74,7 +75,7 @@ class Recomputation(NamedTuple):
             return [number % each < self.first for number in range(count)]
         start = Fraction(1, 2) if self.is_centred else Fraction(0)
         passed = [int(number * self.share + start) for number in range(count + 1)]
-        return [after > before for before, after in zip(passed, passed[1:], strict=False)]
+        return [after > before for before, after in pairwise(passed)]
 
 
 @lru_cache(maxsize=256)
@@ -95,7 +96,9 @@ def recomputation(text: str) -> Recomputation:
         }  # fmt: skip
         if word in sized:
             return sized[word]
-    words = {NONE: (), UNKNOWN: (), SELECTIVE: (CORE,), FULL: (FULL,), OPERATIONS: (OPERATIONS,)}.get(text, text.split(","))
+    words = {NONE: (), UNKNOWN: (), SELECTIVE: (CORE,), FULL: (FULL,), OPERATIONS: (OPERATIONS,)}.get(
+        text, text.split(",")
+    )
     for name in words:
         if name not in (*MODULES, FULL, OPERATIONS) or (len(words) > 1 and name not in MODULES):
             hint = f"use none, full, selective, op, layer:N, blocks:N, or modules of {', '.join(MODULES)}"
@@ -222,4 +225,3 @@ def regions(equations: Sequence[Placed], own: Recomputation) -> list[tuple[froze
         for word in own.words & equation.words:
             found.setdefault((equation.layer, word), set()).add(number)
     return [(frozenset(numbers), word in DISCARDED) for (_, word), numbers in found.items()]
-

@@ -378,7 +378,11 @@ class TensorVersions:
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
             size = Sum(*[(tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights])
         gradient = self.gradient(equation.out.axes, fused, equation, out)
-        has_gradient, words, mesh = "nograd" not in equation.tags, self.recompute_words[equation.text], self.recorder.mesh
+        has_gradient, words, mesh = (
+            "nograd" not in equation.tags,
+            self.recompute_words[equation.text],
+            self.recorder.mesh,
+        )
         summed = mesh.reduction(equation, self.declaration)[1] if mesh.sp and PRODUCT in words else 1
         partial = scaled(gradient, summed) if summed > 1 else 0
         return Step(equation.text, out, gradient, tuple(operands), size, has_gradient, words, partial)
