@@ -67,8 +67,8 @@ def answerai() -> Iterator[Row]:
         is_offloaded = row["offload"] == "yes"
         found = peak(
             row["model"], batch=int(row["batch"]), seq=int(row["seq"]), lora_rank=64,
-            weights="nf4" if row["method"] == "qlora" else None, offload="weights" if is_offloaded else None, loss="shifted",
-            mesh=Mesh(dp=2, zero=0 if row["ddp"] == "yes" else 3),
+            weights="nf4" if row["method"] == "qlora" else None, offload="weights" if is_offloaded else None,
+            loss="shifted", mesh=Mesh(dp=2, zero=0 if row["ddp"] == "yes" else 3),
         )  # fmt: skip
         words = [row["method"], "DDP" if row["ddp"] == "yes" else "FSDP", "offload" if is_offloaded else ""]
         case = f"{row['model']}, {' '.join(filter(None, words))}, batch {row['batch']}, {row['seq']} tokens"
@@ -110,7 +110,8 @@ SECTIONS: dict[str, Section] = {
         "finetuning_contexts.csv",
         contexts,
         "The predictions are those of `fit --training --lora-rank 32 --weights nf4-double --optimizer adam-8bit "
-        "--recompute full --cross-entropy shifted --solve seq`. Of the two rows in which no context fits, `fit` finds none for Llama-3.1-8B on "
+        "--recompute full --cross-entropy shifted --solve seq`. "
+        "Of the two rows in which no context fits, `fit` finds none for Llama-3.1-8B on "
         "8 GB, and 379 tokens for Llama-3.3-70B on 48 GB. The allocator's part was chosen with this table at hand.",
         in_fit=True,
     ),

@@ -91,10 +91,12 @@ def memory(
             added to ``seq``, and the image encoder to the memory.
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
-        recompute: training: activation recomputation, ``none`` (default), ``selective`` or ``full``.
-        dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
+        recompute: training: activation recomputation, such as ``none`` (default), ``full``, ``selective``, ``op``,
+            ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
+        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
+            sub-layers.
         loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
-            for transformers before 4.49 (default with LoRA), or ``chunked`` for few logits at a time, as in TRL.
+            for transformers before 4.49, or ``chunked`` for few logits at a time, as in TRL.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with

@@ -180,12 +180,12 @@ class Flops(StepResult):
         return _flops_of(architecture, self.workload)
 
     def recomputed(self, recompute: str) -> int:
-        """Return the matmul FLOPs needed to recompute the attention core (``selective``) or all blocks (``full``)."""
-        if recompute == "none":
-            return 0
-        blocks = (work for work in self.works if work.entry.run is not None)
-        works = [work for work in blocks if recompute == "full" or "core" in work.equation.tags]
-        return int(self._sum(works, matmul=True)(**self.values))
+        """Return the matmul FLOPs that the backward pass computes again, for a value of the setting ``recompute``."""
+        from .recomputed_work import RecomputedWork  # needed only here
+
+        shares = RecomputedWork(self.works, recompute).shares
+        again = [(shares[id(work)], work) for work in self.works if work.matmul and shares.get(id(work))]
+        return int(sum(share * int((work.flops * work.entry.applied)(**self.values)) for share, work in again))
 
     def with_adapters(self, rank: int, targets: Iterable[str]) -> int:
         """Return the matmul FLOPs of a step with low-rank adapters: in training, no gradients of the frozen weights.

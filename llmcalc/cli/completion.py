@@ -21,6 +21,7 @@ SOURCES = {
     "laws": ("inputs.scaling_laws", "laws"),
     "training_programs": ("training.programs", "programs"),
     "kinds": ("layers", "names"),
+    "recomputations": ("calc.memory.recomputation", "WORDS"),
 }
 
 

@@ -35,7 +35,7 @@ CACHES = ("fp8", "q8_0")  # of engines in general, and of llama.cpp
 # values that need less memory than the present one, cheapest first
 LESS: dict[str, dict[Any, tuple[Any, ...]]] = {
     "cache": {None: CACHES},
-    "recompute": {None: ("selective", "full"), "none": ("selective", "full"), "selective": ("full",)},
+    "recompute": {**dict.fromkeys((None, "none", "selective"), ("op", "full")), "op": ("full",)},
     "loss": {None: ("fused",), "eager": ("fused",)},
     "optimizer": {None: (SMALL_OPTIMIZER,), "adamw": (SMALL_OPTIMIZER,)},
     "lora_rank": {None: (LORA_RANK,)},

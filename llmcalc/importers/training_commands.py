@@ -14,6 +14,7 @@ from typing import Any
 from ..core.errors import DescriptionError
 
 MOST_WORDS, MOST_ROUNDS, LONGEST = 3000, 4, 300
+LISTS = ("recompute_modules",)  # flags with several values
 NO_VALUES = ("", "(", ")", ";", "|", "&", "&&", "||", "if", "then", "else", "elif", "fi", "do", "done", "esac", ";;")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::?[-=]([^{}]*))?\}?")
 _CALCULATION = re.compile(r"\$\[([^\]]*)\]")
@@ -45,6 +46,8 @@ def read_flags(text: str, where: str) -> dict[str, Any]:
             found[flag] = value if equals else True
         elif flag and found[flag] is True and not _ASSIGNMENT.fullmatch(word) and word not in NO_VALUES:
             found[flag] = word
+        elif flag in LISTS and isinstance(found[flag], str) and word not in NO_VALUES:
+            found[flag] += f",{word}"
         else:
             flag = ""
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..core.errors import DescriptionError, InputError, SizeError, short_repr
@@ -238,7 +239,10 @@ def _apply(file: ParsedFile, key: str, rule: Mapping[str, Any], value: Any, foun
         return
     if value is None and "" not in values:
         return
-    if name == DEEPSPEED:
+    if "text" in rule and _text(value) not in values:
+        text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value).strip()
+        found.values[name] = rule["text"].format(value=text, **{name: found.values.get(name, "")})
+    elif name == DEEPSPEED:
         _read_deepspeed(file, key, value, found)
     elif values and (KINDS.get(name, ANY_KIND).kind is not int or _text(value) in values):
         for text in _words(value, values):
@@ -267,6 +271,11 @@ def _text(value: Any) -> str:
 
 
 def _set(file: ParsedFile, key: str, name: str, text: str, values: Mapping[str, Any], found: TrainingValues) -> None:
+    patterns = [each for each in values if ANY in each and each != ANY and fnmatchcase(text, each)]
+    if patterns and text not in values:
+        for pattern in patterns:
+            found.values.update(values[pattern])
+        return
     meaning = values.get(text, values.get(ANY)) if text in values or ANY in values else KeyError
     if meaning is KeyError:
         known = [each for each in values if each not in ("", ANY)]

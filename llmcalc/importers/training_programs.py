@@ -19,9 +19,10 @@ _COUNTS = (
     "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
     "v_head_dim",
 )  # fmt: skip
+_CONDITIONS = ("whole", "parts", "selective", "checkpointed", "stored_layers")  # of keys of recomputation
 _SETTINGS = (
     Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
-    Setting(MODULES, TEXTS), Setting("lora", bool), Setting("sp", bool),
+    Setting(MODULES, TEXTS), *(Setting(name, bool) for name in ("lora", "lora_mlp", "sp", *_CONDITIONS)),
     *(Setting(name, int, least=1) for name in _COUNTS), Setting("zero", int, choices=(0, 1, 2, 3)),
 )  # fmt: skip
 KINDS = {setting.name: setting for setting in _SETTINGS}

@@ -18,9 +18,10 @@ from functools import cached_property
 from typing import Any
 
 from ..calc.kv_cache import CACHED, SOURCE_AXIS
+from ..calc.memory.recomputation import OPERATIONS, equation_words, recomputation
 from ..calc.sharding import MESH, Mesh
 from ..calc.touched_experts import expert_layers
-from ..core.architecture import Architecture
+from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
 from ..core.equation import read
 from ..core.errors import InputError
@@ -92,6 +93,16 @@ class Case:
         """Whether a layer has a recurrence, which a fused kernel can compute from its inputs."""
         equations = (read(line) for each in self.declarations() for line in each.lines)
         return any("scan" in equation.tags or equation.function in RECURRENCES for equation in equations)
+
+    @property
+    def has_recomputed_parts(self) -> bool:
+        """Whether a layer has equations that the recomputation names, unless it is about whole layers."""
+        own = recomputation(self.get("recompute"))
+        if not own.is_partial or OPERATIONS in own.words:
+            return True
+        layers = (declare(each) for stack in self.model.stacks for run in stack.runs for _, each in run.block.layers())
+        words = (equation_words(each, layer) for layer in layers for _, each in layer.walk())
+        return any(not own.words.isdisjoint(named) for found in words for named in found.values())
 
     @property
     def asks_for_times(self) -> bool:
@@ -187,10 +198,9 @@ CONDITIONS: dict[str, Condition] = {
         lambda case: not case.get("convention") and case.get("dtype") in HALF_PRECISION,
         "because the weights have no master copy",
     ),
-    "stored_scores": Condition(
-        lambda case: case.get("recompute") != "selective" or case.get("attention") == "eager",
-        "with flash attention, which stores no scores",
-        "use {recompute=full}",
+    "recomputed": Condition(
+        lambda case: not case.model or case.has_recomputed_parts,
+        "on {model}, which has no such part", "use {recompute=full}",
     ),
     "encoder_decoder": Condition(
         lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"

@@ -83,8 +83,8 @@ GRADIENTS = Setting(
     help="Training: gradient format (default: {dtype}).",
 )  # fmt: skip
 RECOMPUTE = Setting(
-    "recompute", choices=("none", "selective", "full"), usual="none", needs=("training", "stored_scores"),
-    help="Training: activation recomputation (default: none).",
+    "recompute", usual="none", needs=("training", "recomputed"), metavar="HOW", complete="recomputations",
+    help="Training: activation recomputation, such as full, selective, op or layer:2 (default: none).",
 )  # fmt: skip
 ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),

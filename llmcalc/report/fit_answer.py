@@ -17,7 +17,7 @@ from ..inputs.settings import PLAIN
 from .document import Document, Table
 from .engine_fit import engine_answer
 from .heading import model_document
-from .memory import verdict
+from .memory import fit_line, verdict
 from .numbers import exact
 
 WHAT = {"seq": "tokens", "batch": "sequences", "gpus": ""}
@@ -47,7 +47,7 @@ def fit_answer(fit: FitResult) -> str:
         return f"✓ {ASKED[solution.asked]}{where}: {found}{limit}"
     if fit.start:
         return engine_answer(fit, fit.start)
-    return f"{'✓' if fit.fits else '✗'} {verdict(fit, f'{plain}{_load(fit.result)}')}{each}"
+    return fit_line(fit, f"{plain}{_load(fit.result)}", each)
 
 
 def _given(fit: FitResult, asked: str) -> str:

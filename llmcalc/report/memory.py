@@ -310,10 +310,34 @@ def _stages(result: ParallelMemory) -> Table:
     })  # fmt: skip
 
 
-def verdict(fit: Fit, load: str = "") -> str:
-    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words."""
-    size = binary(abs(fit.headroom)) or f"{abs(fit.headroom)} bytes"
-    return f"fits{load}, {size} to spare" if fit.fits else f"does not fit{load}: {size} short"
+def fit_line(fit: Fit, load: str = "", each: str = "") -> str:
+    """Return a verdict with its mark. There is none if it rests on recomputation that is not modelled.
+
+    ``each`` follows the bytes, such as ``per GPU``.
+    """
+    mark = "" if fit.is_undecided else "✓ " if fit.fits else "✗ "
+    return f"{mark}{verdict(fit, load, each)}"
+
+
+def verdict(fit: Fit, load: str = "", each: str = "") -> str:
+    """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words.
+
+    If what is recomputed is not modelled, both bounds are considered.
+    """
+    if fit.is_undecided and fit.least is not None:
+        full, none, room = map(binary, (fit.least, fit.needed, fit.usable))
+        sizes = f"{full} (full recomputation) to {none} (none){each}, of {room}"
+        return f"undecided{load and f' for{load}'}: {sizes}; what is recomputed is not modelled"
+    if fit.fits:
+        ending = "" if fit.least is None else ", even without recomputation"
+        return f"fits{load}, {_bytes(fit.headroom)} to spare{each}{ending}"
+    ending = "" if fit.least is None else ", even with full recomputation"
+    short = (fit.needed if fit.least is None else fit.least) - fit.usable
+    return f"does not fit{load}: {_bytes(short)} short{each}{ending}"
+
+
+def _bytes(size: int) -> str:
+    return binary(size) or f"{size} bytes"
 
 
 def mesh_line(mesh: Any, result: Any = None, count: int = 1) -> str:

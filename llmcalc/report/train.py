@@ -22,7 +22,7 @@ from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
 from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
 from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
-from .memory import BYTES, mesh_line, verdict
+from .memory import BYTES, fit_line, mesh_line, verdict
 from .numbers import about, duration, percent
 from .provenance import (
     assumptions,
@@ -64,7 +64,8 @@ def train_document(run: Training, stated: bool = True, *, seq_stated: bool = Tru
 
 def _answer(run: Training) -> str:
     """Return the first line of the report, such as ``30.1 s a step, 8,710 tokens/s per GPU, MFU 45.3 %: 1.65 days``."""
-    short = f"✗ {verdict(run.fit)} per GPU" if run.fit and not run.fit.fits else ""
+    is_doubted = run.fit is not None and (run.fit.is_undecided or not run.fit.fits)
+    short = fit_line(run.fit, each=" per GPU") if run.fit and is_doubted else ""
     if run.machine is None or run.answer is None:
         return short or f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
     cost = f", ${three_digits(run.usual_cost)}" if run.usual_cost is not None else ""

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from math import prod
 from typing import Any
 
+from ..calc.memory.recomputation import NONE, UNKNOWN, recomputation
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
 from ..core.printable import printable
@@ -31,6 +32,8 @@ DIRECT = (
     "gradient_placeholders", "dropout", "master", "offload",
     "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
+MLP_MODULES = ("gate_proj", "up_proj", "down_proj")
+OTHER_NAMES = {"output_proj": "o_proj"}  # of torchtune
 # modules to which PEFT adds adapters if none are named; the first that a model has (peft/utils/constants.py)
 PEFT_MODULES = (("q_proj", "v_proj"), ("c_attn",), ("query_key_value",), ("qkv_proj",))
 READING = (Setting("gpus", int, least=1), Setting("strict", bool, False))
@@ -102,6 +105,7 @@ def read_file(
         if name not in given:
             raise error
     _check_unknown(file, found.unknown, strict, allowed)
+    _check_recomputation(found)
     values = {**found.values, **given}
     ignored = [key for key in allowed if key not in found.unknown]
     architecture = _load(file, found, values, model, **reading, allow_unknown=ignored)
@@ -140,6 +144,16 @@ def _check_unknown(file: ParsedFile, unknown: list[str], strict: bool, allowed: 
         raise UnknownNameError(
             f"{file.program.title} key", wrong[0], read, where=file.path, hint=hint, others=wrong[1:]
         )
+
+
+def _check_recomputation(found: TrainingValues) -> None:
+    """Replace a recomputation that is not modelled, such as that of an unknown module."""
+    asked = found.values.get("recompute", NONE)
+    try:
+        recomputation(asked)
+    except InputError:
+        found.values["recompute"] = UNKNOWN
+        found.unmodelled.append(f"recomputation of {printable(asked)}")
 
 
 def _load(
@@ -229,10 +243,11 @@ def _data_ranks(values: Mapping[str, Any], gpus: int | None) -> int:
     if values.get("dp"):
         return int(values["dp"])
     sharded: list[int] = [values[name] for name in ("shards", "replicas") if values.get(name)]
-    if sharded:
-        return prod(sharded)
     others: int = values.get("tp", 1) * values.get("pp", 1) * values.get("cp", 1)
-    if gpus := gpus or values.get("node_gpus", 0) * values.get("nodes", 1):
+    gpus = gpus or values.get("node_gpus", 0) * values.get("nodes", 1)
+    if sharded and (values.get("shards") or not gpus):
+        return prod(sharded)
+    if gpus:
         return max(1, gpus // others)
     total, batch, accumulation = (int(values.get(name) or 0) for name in ("global_batch", "batch", "accumulation"))
     return max(1, total // (batch * accumulation)) if total and batch and accumulation else 1
@@ -247,7 +262,7 @@ def _resolved(
     if has_adapters and "lora_rank" not in found:
         raise InputError("has adapters without a rank", where=file.path, hint="add {lora_rank=N}")
     if has_adapters and "lora_targets" not in given:
-        found["lora_targets"] = _targets(architecture, values.get("lora_modules"))
+        found["lora_targets"] = _targets(architecture, _adapted(values))
     has_adapters = has_adapters or "lora_rank" in given
     if not has_adapters:
         found.pop("lora_rank", None)
@@ -267,6 +282,12 @@ def _resolved(
     return {"training": True, **found}
 
 
+def _adapted(values: Mapping[str, Any]) -> Any:
+    """Return the names of the modules with adapters. A flag of its own adds those of the feed-forward layers."""
+    modules = values.get("lora_modules")
+    return [*modules, *MLP_MODULES] if values.get("lora_mlp") and isinstance(modules, list) else modules
+
+
 def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
     """Return the matrices of the named modules, or those that PEFT adapts."""
     known = linear_modules(architecture)
@@ -274,6 +295,7 @@ def _targets(architecture: Architecture, modules: Any) -> tuple[str, ...]:
     if names and not known:
         names = [*ALL_LINEAR[:1]]
     names = names or next((list(each) for each in PEFT_MODULES if set(each) <= known.keys()), [])
+    names = [OTHER_NAMES.get(name, name) for name in names]
     if not names:
         hint = f"modules: {', '.join(sorted(known))}"
         raise InputError("no modules with adapters", parameter="lora_targets", hint=hint)

@@ -39,7 +39,7 @@ LARGEST_WHOLE = 10**30
 SETTINGS = (
     changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
-    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "stored_scores")), PRICE, *ENERGY, DTYPE,
+    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 

@@ -17,8 +17,10 @@ from ..calc.communication import WEIGHTS, communication
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
+from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
+from ..calc.work import works
 from ..core.architecture import Architecture
 from ..core.arrays import Number
 from ..core.ledger import rows
@@ -28,7 +30,7 @@ from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.exchange import training_exchange_seconds
 from ..kernels.layer_operations import operations
-from ..kernels.operations import Attention, Gemm, Operation
+from ..kernels.operations import Gemm, Operation
 from ..kernels.transfers import collective_seconds, message_bytes
 from .kernels import Passes, TrainingKernels
 from .schedule import (
@@ -64,7 +66,7 @@ class TrainingLayout:
     Attributes:
         mesh: number of ranks, ZeRO stage and micro-batches of each data-parallel rank.
         micro_batch: sequences of a micro-batch.
-        recompute: ``none``, ``selective`` or ``full``.
+        recompute: what the backward pass computes again, in the words of ``calc/memory/recomputation.py``.
         zero_group: data-parallel ranks that share the weights with ZeRO-3, or None for all.
     """
 
@@ -114,6 +116,7 @@ class _Stage:
         self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
+        self.recomputed = RecomputedWork(works(part, CONVENTIONS), layout.recompute, layout.mesh.virtual_stages)
 
     def computed(self) -> tuple[Work, Work, Work]:
         """Return the work of all operations of a micro-batch in each pass."""
@@ -128,8 +131,8 @@ class _Stage:
             forward, backward = (
                 one.plus(own, operation.count) for one, own in zip((forward, backward), passes, strict=True)
             )
-            if self._is_repeated(operation):
-                again = again.plus(passes[0], operation.count)
+            share = self.recomputed.share(operation.works, self.values)
+            again = again.plus(passes[0], share * operation.count)
             if isinstance(operation, Gemm) and not in_block:
                 logits = max(logits, operation.columns)
         others = [self.model.loss(self.tokens * logits)]
@@ -140,14 +143,6 @@ class _Stage:
         for own in others:
             forward, backward = forward.plus(own[0]), backward.plus(own[1])
         return forward, backward, again
-
-    def _is_repeated(self, operation: Operation) -> bool:
-        """Return whether the backward pass computes an operation of the forward pass again."""
-        if operation.place.entry.run is None:
-            return False
-        return self.layout.recompute == FULL or (
-            self.layout.recompute == SELECTIVE and isinstance(operation, Attention)
-        )
 
     def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> Exchanged:
         """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
@@ -166,11 +161,14 @@ class _Stage:
                 seconds = replica_seconds(self.model, each, moved)
             else:
                 seconds = float(collective_seconds(self.model, each, moved))
-            key = (each.phase, each.group) if each.group in GROUPS else ("", each.group)
             times = each.times if each.group == DP else each.times / self.mesh.batches
-            found[key] = found.get(key, 0.0) + times * seconds
-            if each.group in GROUPS:
-                found[each.phase, ""] = found.get((each.phase, ""), 0.0) + times
+            phases = {each.phase: 1.0} if each.group in GROUPS else {"": 1.0}
+            if each.phase == FORWARD and each.group in GROUPS:
+                phases[RECOMPUTATION] = self.recomputed.share_of_collectives(each.place)
+            for phase, share in phases.items():
+                found[phase, each.group] = found.get((phase, each.group), 0.0) + share * times * seconds
+                if each.group in GROUPS:
+                    found[phase, ""] = found.get((phase, ""), 0.0) + share * times
         return found
 
     @cached_property
@@ -192,10 +190,14 @@ class _Stage:
             ep, cp, calls = (exchanged.get((phase, group), 0.0) for group in (EP, CP, ""))
             return Work(calls=calls, tp=tp, ep=ep, cp=cp)
 
-        again = again.plus(of(FORWARD)) if self.layout.recompute == FULL else again
         sends, replicas = exchanged.get(("", PP), 0.0), exchanged.get(("", DP), 0.0)
         return StageWork(
-            forward.plus(of(FORWARD)), backward.plus(of(BACKWARD)), again, sends, replicas, self.optimizer(state_bytes)
+            forward.plus(of(FORWARD)),
+            backward.plus(of(BACKWARD)),
+            again.plus(of(RECOMPUTATION)),
+            sends,
+            replicas,
+            self.optimizer(state_bytes),
         )
 
     def optimizer(self, state_bytes: float) -> float:

@@ -120,7 +120,7 @@ def test_what_is_tried_if_a_model_does_not_fit(monkeypatch: pytest.MonkeyPatch) 
 def test_what_is_tried_if_a_training_step_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = candidates_of_fit(monkeypatch, "llama3.2-1b", batch=4, seq=16_384, training=True)
     assert [own for own in tried if len(own) == 1] == [
-        {"loss": "fused"}, {"recompute": "selective"}, {"recompute": "full"}, {"optimizer": "adam-8bit"},
+        {"loss": "fused"}, {"recompute": "op"}, {"recompute": "full"}, {"optimizer": "adam-8bit"},
         {"lora_rank": 16}, {"weights": "nf4"},
     ]  # fmt: skip
     kinds = [set(kind) for kind in dict.fromkeys(tuple(own) for own in tried)]

@@ -30,6 +30,17 @@ class Fit:
     result: Any
 
     @property
+    def least(self) -> int | None:
+        """Bytes with full recomputation if what is recomputed is not modelled. ``needed`` are those without any."""
+        found: int | None = getattr(self.result, "least", None)
+        return found
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the model fits with full recomputation and not without, and what is recomputed is not modelled."""
+        return self.least is not None and self.least <= self.usable < self.needed
+
+    @property
     def usable(self) -> int:
         """Memory per accelerator minus the runtime reserve, in bytes."""
         return self.memory - self.reserve
@@ -47,7 +58,8 @@ class Fit:
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
         names = ("memory", "reserve", "usable", "needed", "headroom", "fits", "count")
-        return {name: getattr(self, name) for name in names}
+        least = {} if self.least is None else {"least": self.least, "undecided": self.is_undecided}
+        return {**{name: getattr(self, name) for name in names}, **least}
 
 
 def largest_fitting(fits: Callable[[int], bool], limit: int = LARGEST, first: int = 1) -> int | None:

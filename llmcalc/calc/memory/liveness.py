@@ -131,7 +131,7 @@ class Liveness(Recorder):
         if known is not None:
             return self.repeat(known, place, inputs)
         n_savings, n_steps = len(self.savings), len(self.steps)
-        output = self.declaration(declaration, x, place, unnormed or x)
+        output = self.declaration(declaration, declaration, x, place, unnormed or x)
         savings = [(name, size, fixed, step - n_steps) for name, size, fixed, step in self.savings[n_savings:]]
         self.passages[key] = Passage(declaration, place, inputs, savings, self.steps[n_steps:], output)
         return output
@@ -155,26 +155,27 @@ class Liveness(Recorder):
             self.steps.append(Step._make((label, renamed(out), out_bytes, read, *rest)))
         return renamed(known.output)
 
-    def declaration(self, declaration: Declaration, x: str, place: str, unnormed: str) -> str:
-        """Traverse a declaration and its inner layers, and return the name of the last output tensor."""
+    def declaration(self, declaration: Declaration, layer: Declaration, x: str, place: str, unnormed: str) -> str:
+        """Traverse a declaration of a layer and its inner ones, and return the name of the last output tensor."""
         names = {"x": x, "unnormed": unnormed, "first": STREAM}
         if RESIDUAL in getattr(declaration.layer, "EXTERNAL_TENSORS", ()):
             names[RESIDUAL] = self.residual
-        versions = TensorVersions(self, declaration, place, names)
-        self.parts(versions, after_equations=False)
+        versions = TensorVersions(self, declaration, layer, place, names)
+        self.parts(versions, layer, after_equations=False)
         for equation in executed(declaration, self.conventions):
             versions.equation(equation)
-        self.parts(versions, after_equations=True)
+        self.parts(versions, layer, after_equations=True)
         return versions.last
 
-    def parts(self, versions: TensorVersions, *, after_equations: bool) -> None:
+    def parts(self, versions: TensorVersions, layer: Declaration, *, after_equations: bool) -> None:
         """Traverse the inner layers of a declaration that run before or after the declaration's equations."""
         for name, part in versions.declaration.parts:
             source, result_name = versions.declaration.links.get(name, ("x", ""))
             if after_equations != (source != "x"):
                 continue
             place = f"{versions.place}.{name}"
-            result = self.declaration(part, versions.versions[source], place, versions.versions["unnormed"])
+            unnormed = versions.versions["unnormed"]
+            result = self.declaration(part, layer, versions.versions[source], place, unnormed)
             if result_name:
                 versions.versions[result_name] = versions.last = result
 

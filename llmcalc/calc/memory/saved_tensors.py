@@ -20,6 +20,7 @@ from ..sharding import Mesh
 from ..walk import extent, token_states
 from .eager_code import SOFTMAX, EagerCode
 from .optimizer import Adapters
+from .recomputation import PRODUCT, equation_words
 
 MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
 WIDTH = "n_bytes"  # bytes per element, as a factor
@@ -33,7 +34,7 @@ class ActivationPolicy:
 
     Attributes:
         attention: ``flash`` (a fused kernel) or ``eager`` (scores and probabilities are stored).
-        recompute: ``none``, ``selective`` (recompute the attention core) or ``full`` (recompute entire blocks).
+        recompute: what the backward pass computes again (``recomputation.py``).
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
         loss: ``eager`` (log-probabilities and their gradients are stored), ``shifted`` (as ``eager`` in fp32, after a
             copy of the fp32 logits without the last token), ``fused`` (a kernel
@@ -88,7 +89,10 @@ Saving = tuple[str, int, bool, int]  # arguments of ``Recorder.save``
 
 
 class Step(NamedTuple):
-    """Backward pass of an equation, with the sizes of output, operand and weight gradients in bytes."""
+    """Backward pass of an equation, with the sizes of output, operand and weight gradients in bytes.
+
+    ``words`` name the equation for recomputation, and ``partial_bytes`` are those of a partial sum on each rank.
+    """
 
     label: str
     out: str
@@ -96,6 +100,8 @@ class Step(NamedTuple):
     operands: tuple[tuple[str, int], ...]
     weight_bytes: int
     has_gradient: bool
+    words: frozenset[str]
+    partial_bytes: int
 
 
 class Recorder:
@@ -152,8 +158,11 @@ class Recorder:
 class TensorVersions:
     """Tensor versions and saved tensors, recorded while traversing a declaration."""
 
-    def __init__(self, recorder: Recorder, declaration: Declaration, place: str, versions: dict[str, str]) -> None:
+    def __init__(
+        self, recorder: Recorder, declaration: Declaration, layer: Declaration, place: str, versions: dict[str, str]
+    ) -> None:
         self.recorder, self.policy, self.declaration, self.place = recorder, recorder.policy, declaration, place
+        self.recompute_words = equation_words(declaration, layer)
         self.is_torch = recorder.policy.convention == "torch"
         self.weights = {tensor.name: tensor for tensor in declaration.tensors}
         self.states = {state.name for state in declaration.states}
@@ -175,7 +184,7 @@ class TensorVersions:
     def equation(self, equation: Equation) -> None:
         """Save the tensors that the backward pass of an equation needs, then assign a new version to its output."""
         policy, core = self.policy, "core" in equation.tags
-        fused = core and (policy.attention == "flash" or policy.recompute == "selective")
+        fused = core and policy.attention == "flash"
         if self.is_in_scan(equation):
             fused = True
             self.fused |= self.states - self.versions.keys()  # initial zeros
@@ -375,7 +384,14 @@ class TensorVersions:
             weights = [self.weights[operand.name] for operand in equation.operands if operand.name in self.weights]
             size = Sum(*[(tensor.name, self.recorder.weight_gradient(tensor, self.declaration)) for tensor in weights])
         gradient = self.gradient(equation.out.axes, fused, equation, out)
-        return Step(equation.text, out, gradient, tuple(operands), size, "nograd" not in equation.tags)
+        has_gradient, words, mesh = (
+            "nograd" not in equation.tags,
+            self.recompute_words[equation.text],
+            self.recorder.mesh,
+        )
+        summed = mesh.reduction(equation, self.declaration)[1] if mesh.sp and PRODUCT in words else 1
+        partial = scaled(gradient, summed) if summed > 1 else 0
+        return Step(equation.text, out, gradient, tuple(operands), size, has_gradient, words, partial)
 
     def gradient(self, axes: tuple[str, ...], fused: bool, equation: Equation, version: str) -> int:
         """Return the bytes of a tensor's gradient, or 0 for scores and probabilities in a fused attention kernel."""

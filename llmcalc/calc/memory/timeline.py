@@ -18,11 +18,11 @@ from operator import itemgetter
 
 from ...core.amount import Sum, largest_items, scaled, summed
 from ...core.record import NamedTuple
+from .dropped_tensors import Held
 from .liveness import Liveness, label
 from .saved_tensors import SavedTensor
 
 Peak = tuple[Sum, Sum, Sum]  # activations, transient gradients and weight gradients
-BLOCK_INPUT = "block input"  # the tensor that full recomputation saves
 
 
 class Moment(NamedTuple):
@@ -47,8 +47,8 @@ class Segment(NamedTuple):
 
     Attributes:
         saved: bytes that a block saves in the forward pass.
-        saved_in_backward: saved bytes of a block during its backward pass, including recomputed tensors.
-        tensors: saved tensors of the trace, without those that another segment saves.
+        held: tensors of a block during its backward pass, including recomputed ones.
+        tensors: tensors that a block stores until its backward pass, without those that another segment saves.
         gradients: bytes of weight gradients that remain after the backward pass of a block.
         gathered_weights: bytes of a block's full weights under ZeRO-3, or 0 if weights are not gathered per block.
         full_gradients: bytes of a block's gradients before ZeRO sharding, or 0 if gradients are not sharded per
@@ -58,7 +58,7 @@ class Segment(NamedTuple):
     label: str
     count: int  # type: ignore[assignment]  # hides tuple.count
     saved: Sum
-    saved_in_backward: Sum
+    held: tuple[Held, ...]
     trace: Liveness
     tensors: Mapping[str, SavedTensor]
     gradients: int
@@ -145,7 +145,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         if not segment.is_outside:
             blocks.pop()
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
-        place = id(segment.trace), id(segment.tensors), is_new
+        place = id(segment.trace), id(segment.held), is_new
         if place not in known:
             passing = _BackwardPass(segment)
             known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
@@ -204,11 +204,7 @@ class _BackwardPass:
     """Bytes in memory during the backward pass of each equation of a segment, the last equation first."""
 
     def __init__(self, segment: Segment) -> None:
-        trace = segment.trace
-        needed = [tensor.step for tensor in segment.tensors.values()]
-        # no equation frees a tensor that is saved after the last one, or a block input
-        ends = [*[step if step < len(trace.steps) else 0 for step in needed], 0]
-        self.saved = [*zip(segment.saved_in_backward.parts, ends, strict=False)]
+        trace, self.held = segment.trace, segment.held
         self.equations: list[tuple[int, list[tuple[str, int]], int]] = []  # number, gradients, number of ``computed``
         self.computed: list[tuple[str, int]] = []  # weight gradients, in the order of their computation
         live: dict[str, int] = {}
@@ -235,15 +231,18 @@ class _BackwardPass:
         return [self._peak(*equation) for equation, _ in largest_items(sized, itemgetter(1))]
 
     def _peak(self, number: int, gradients: list[tuple[str, int]], n_computed: int) -> Peak:
-        held = [part for part, end in self.saved if end <= number]
+        held = [(each.label, each.bytes) for each in self.held if each.end <= number <= each.start]
         return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*self.computed[:n_computed])
 
     def _sizes(self, is_new: bool) -> Iterator[int]:
         """Yield the sum of a peak for each equation, without listing its parts."""
-        freed = sorted([(end, size) for (_, size), end in self.saved], key=itemgetter(0))
-        held = sum(map(itemgetter(1), freed))
+        count = self.equations[0][0] + 1 if self.equations else 0
+        changes = [0] * (count + 1)  # of the bytes in memory, from each equation to the one after it
+        for _, size, end, start in self.held:
+            if end < count:
+                changes[end] += size
+                changes[min(start + 1, count)] -= size
+        held = list(accumulate(changes))
         computed = list(accumulate(map(itemgetter(1), self.computed), initial=0))
         for number, gradients, n_computed in self.equations:
-            while freed and freed[-1][0] > number:
-                held -= freed.pop()[1]
-            yield held + sum(map(itemgetter(1), gradients)) + (computed[n_computed] if is_new else 0)
+            yield held[number] + sum(map(itemgetter(1), gradients)) + (computed[n_computed] if is_new else 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
+from itertools import groupby
 from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
@@ -16,17 +17,20 @@ from ...core.workload import Workload
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
 from . import zero
+from .dropped_tensors import Stored, stored_tensors
 from .eager_code import FP32
 from .liveness import STREAM, Liveness, Passages, label
 from .optimizer import Recipe
+from .recomputation import FULL, NONE, recomputation
 from .saved_tensors import FP32_BYTES, WIDTH, ActivationPolicy, Counts, SavedTensor
-from .timeline import BLOCK_INPUT, Loss, Moment, Segment, StepBytes, Timeline
+from .timeline import Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
 IN_FP32 = ("shifted", "chunked")
 CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
+Segments = dict[SegmentKey, list[Segment]]
 MOST_REMEMBERED = 4  # states and segments of meshes and workloads, which a search asks for in turn
 
 
@@ -117,9 +121,9 @@ def training_memory(
     if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
         host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
         weights = gradients = resident = none
-    of_step = workload, policy, mesh.division
+    of_step = workload, policy, mesh.division, mesh.virtual_stages
     by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
-    segments = list(by_key.values())
+    segments = [segment for parts in by_key.values() for segment in parts]
     if mesh.zero >= zero.SHARDS_GRADIENTS:
         of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
@@ -147,9 +151,9 @@ def training_memory(
 def saved_tensors(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
 ) -> Iterator[tuple[str, int]]:
-    """Yield (name, bytes) for every tensor saved in a forward pass without recomputation, followed by the loss."""
+    """Yield (name, bytes) for every tensor that is stored at the end of a forward pass, followed by the loss."""
     segments, loss = segments_and_loss(architecture, workload, policy, mesh)
-    for segment in segments.values():
+    for segment in (each for parts in segments.values() for each in parts):
         for _ in range(segment.count):
             yield from ((f"{segment.label}.{tensor.name}", tensor.bytes) for tensor in segment.tensors.values())
     if loss.saved:
@@ -157,11 +161,11 @@ def saved_tensors(
 
 
 def _sharded_segments(
-    segments: dict[SegmentKey, Segment], states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
+    segments: Segments, states: dict[SegmentKey, SegmentStates], recipe: Recipe, mesh: Mesh
 ) -> list[Segment]:
     """Return the segments, adding full gradient sizes (ZeRO-2 and ZeRO-3) and full weight sizes (ZeRO-3)."""
     found = []
-    for key, segment in segments.items():
+    for key, segment in ((key, each) for key, parts in segments.items() for each in parts):
         own = states.get(key, SegmentStates())
         full = 0 if recipe.contiguous_gradient_buffer or mesh.pp > 1 else own.gradients.gathered(mesh)
         if full and not segment.is_outside:
@@ -176,11 +180,14 @@ def _sharded_segments(
 
 def segments_and_loss(
     architecture: Architecture, workload: Workload, policy: ActivationPolicy, mesh: Mesh
-) -> tuple[dict[SegmentKey, Segment], Loss]:
-    """Return the segments of the trained stacks in forward order, and the memory used by the loss."""
-    values = workload.values(architecture)
-    own = changed(policy, recompute="none") if policy.recompute == "full" else policy  # which traces the same equations
-    found: dict[SegmentKey, Segment] = {}
+) -> tuple[Segments, Loss]:
+    """Return the segments of the trained stacks in forward order, and the memory used by the loss.
+
+    A run of equal blocks has several segments if only some of them are recomputed.
+    """
+    values, again = workload.values(architecture), recomputation(policy.recompute)
+    own = policy if policy.recompute == NONE else changed(policy, recompute=NONE)  # which traces the same equations
+    found: Segments = {}
     loss = Loss(0, 0)
     end: SegmentKey | None = None  # the last segment of the previous text stack
     for stack, names in executed_stacks(architecture, Conventions("prefill", "dense", policy.convention)):
@@ -191,26 +198,28 @@ def segments_and_loss(
         new = partial(_trace, own, names, values, mesh, streams, Counts(), Passages())
         key = stack.name, workload, own, mesh.division
         traces = {first: _block_trace(architecture, stack.runs[first].block, key, new) for first in stack.distinct_runs}
-        sizes: dict[int, tuple[Sum, Sum]] = {}  # saved tensors and weight gradients, by identity of the trace
-        found[stack.name, "inputs"] = _segment_outside(stack, "inputs", new(), traces.values())
+        sizes: dict[tuple[int, bool], tuple[Sum, Sum, Stored]] = {}  # by identity of the trace
+        inputs = _segment_outside(stack, "inputs", new(), traces.values())
+        found[stack.name, "inputs"] = [inputs]
+        flags = again.layers(stack.n_layers, mesh.virtual_stages)
         for number, run in enumerate(stack.runs):
-            trace = traces[stack.first_runs[number]]
+            trace, parts, shared = traces[stack.first_runs[number]], list[Segment](), max(run.count, 1)
             if number == 0:
-                found[stack.name, "inputs"] = _without_duplicate_block_input(found[stack.name, "inputs"], trace)
-            if id(trace) not in sizes:
-                sizes[id(trace)] = _saved(trace.saved), _weight_gradients(trace)
-            saved, new_gradients = sizes[id(trace)]
-            saved_in_backward = saved
-            if policy.recompute == "full":  # only the block's input is saved
-                stream = (BLOCK_INPUT, trace.stream_bytes)
-                saved, saved_in_backward = Sum(stream), Sum(*saved.parts, stream)
-            gradients = scaled(new_gradients, 1, max(run.count, 1) if run.shared else 1)
-            found[stack.name, number] = Segment(
-                run.block.name, run.count, saved, saved_in_backward, trace, trace.saved, gradients, shared=run.shared
-            )
-        found[stack.name, "outputs"] = outputs = _segment_outside(stack, "outputs", new())
-        if end and not stack.inputs and stack.runs and policy.recompute != "full":
-            found[end] = _without_duplicate_stack_output(found[end], found[stack.name, 0].trace)
+                found[stack.name, "inputs"] = [_without_duplicate_block_input(inputs, trace)]
+            own_flags, flags = flags[: run.count], flags[run.count :]
+            groups = [(flag, len(list(group))) for flag, group in groupby(own_flags)]
+            for flag, count in groups if len(groups) > 1 else [(any(own_flags), run.count)]:
+                if (of_block := (id(trace), flag)) not in sizes:
+                    stored = stored_tensors(trace, again if flag else None)
+                    sizes[of_block] = _saved(stored[0]), _weight_gradients(trace), stored
+                saved, new_gradients, (tensors, held) = sizes[of_block]
+                gradients = scaled(new_gradients, 1, shared if run.shared else 1)
+                parts.append(Segment(run.block.name, count, saved, held, trace, tensors, gradients, shared=run.shared))
+            found[stack.name, number] = parts
+        outputs = _segment_outside(stack, "outputs", new())
+        found[stack.name, "outputs"] = [outputs]
+        if end and not stack.inputs and stack.runs and FULL not in again.words:
+            found[end][-1] = _without_duplicate_stack_output(found[end][-1], traces[0])
         if not stack.patch:
             end = stack.name, "outputs" if stack.outputs else len(stack.runs) - 1
         own_loss = _loss(stack, outputs.trace, policy)
@@ -271,8 +280,8 @@ def _without_duplicate_stack_output(last: Segment, block: Liveness) -> Segment:
 
 def _without(segment: Segment, name: str) -> Segment:
     tensors = {own: tensor for own, tensor in segment.tensors.items() if own != name}
-    saved = _saved(tensors)
-    return segment._replace(saved=saved, saved_in_backward=saved, tensors=tensors)
+    held = tuple(each for each, own in zip(segment.held, segment.tensors, strict=False) if own != name)
+    return segment._replace(saved=_saved(tensors), held=held, tensors=tensors)
 
 
 def _saved(tensors: Mapping[str, SavedTensor]) -> Sum:
@@ -292,8 +301,8 @@ def _segment_outside(stack: Stack, section: str, trace: Liveness, blocks: Iterab
         stream = trace.layer(layer, stream)
     trace.mark_output(stream, stream=section == "inputs")
     trace.save_shared(blocks)
-    saved = _saved(trace.saved)
-    return Segment(section, 1, saved, saved, trace, trace.saved, _weight_gradients(trace), is_outside=True)
+    tensors, held = stored_tensors(trace)
+    return Segment(section, 1, _saved(tensors), held, trace, tensors, _weight_gradients(trace), is_outside=True)
 
 
 def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | None:

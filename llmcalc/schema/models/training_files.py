@@ -12,12 +12,16 @@ Meanings = dict[str, Value | dict[str, Value]]
 
 
 class TrainingKey(Model):
-    """What a key sets, its default in the program, and the meanings of its values, or the name of a map of them."""
+    """What a key sets, its default in the program, and the meanings of its values, or the name of a map of them.
+
+    ``text`` is the setting for any other value, which stands for ``{value}`` in it.
+    """
 
     to: Text | None = None
     default: Value = None
     needs: Text | None = None
     values: Text | Meanings | None = None
+    text: Text | None = None
 
 
 class TrainingProgram(Sourced):

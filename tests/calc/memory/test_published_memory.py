@@ -29,7 +29,8 @@ def train(model, mesh, recompute, batch=1, **more):
 def block_bytes(memory):
     stage = memory.stages[0]
     segments, _ = segments_and_loss(stage.architecture, stage.workload, stage.policy, stage.mesh)
-    return list(segments.values())[1].saved
+    (block,) = list(segments.values())[1]
+    return block.saved
 
 
 # [korthikanti2022, Table 2]: bytes of a layer over s·b·h, from t ranks and attention's share 5·a·s/h
@@ -99,7 +100,8 @@ def test_korthikanti_figure_1(row):
         # the figure shows the blocks of the first stage; the rest of a single stage holds the loss too
         blocks = sum(
             segment.saved * segment.count
-            for segment in segments_and_loss(stage.architecture, stage.workload, stage.policy, stage.mesh)[0].values()
+            for parts in segments_and_loss(stage.architecture, stage.workload, stage.policy, stage.mesh)[0].values()
+            for segment in parts
             if segment.count > 1
         )
         share = stage.activations if int(stages) > 1 else blocks
