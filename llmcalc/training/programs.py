@@ -23,6 +23,7 @@ class Program:
         overlaps: collectives that it runs at the same time as kernels, and the time of its launches.
         flash: generation of the FlashAttention kernels that it uses.
         dispatcher: ``deepep`` if it sends a token to its experts once per rank and node, or empty.
+        lora_targets: modules to which it adds adapters if none are named, or nothing for all linear ones.
         factor: time of its steps relative to that of any program.
         factors: the same on GPUs of a generation in a number format, such as ``Hopper fp8``, for published steps.
     """
@@ -32,6 +33,7 @@ class Program:
     overlaps: Overlaps
     flash: int
     dispatcher: str = ""
+    lora_targets: tuple[str, ...] = ()
     factor: float = 1.0
     factors: Mapping[str, float] = {}
 
@@ -57,8 +59,9 @@ def programs() -> dict[str, Program]:
     for name, entry in table("training_programs").items():
         own = fitted.get(name, {})
         overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), host=own.get("host", 1.0))
-        values = overlaps, entry["flash"], entry.get("dispatcher", ""), own.get("factor", 1.0), own.get("factors", {})
-        found[name] = Program(name, entry["title"], *values)
+        facts = entry["flash"], entry.get("dispatcher", ""), tuple(entry.get("lora_targets", ()))
+        fitted_values = own.get("factor", 1.0), own.get("factors", {})
+        found[name] = Program(name, entry["title"], overlaps, *facts, *fitted_values)
     return found
 
 

@@ -112,7 +112,8 @@ class Run:
     @cached_property
     def own_adapters(self) -> Adapters | None:
         """Low-rank adapters, if only these are trained."""
-        return adapters_of(self.architecture, self.adapters.get("lora_rank"), self.adapters.get("lora_targets"))
+        targets = self.adapters.get("lora_targets") or self.program.lora_targets
+        return adapters_of(self.architecture, self.adapters.get("lora_rank"), targets)
 
     @property
     def step_tokens(self) -> int:

@@ -65,6 +65,10 @@ def read_step(given: Mapping[str, Any]) -> tuple[Run, list[TrainingLayout]]:
         dispatcher=own["dispatcher"] or "",
     )  # fmt: skip
     if not any(own[each.name] for each in OF_MESH) and count > 1:
+        for name in ("recompute", "micro_batch", "zero_group"):
+            if own[name]:
+                text = "has no effect on a layout that is chosen"
+                raise InputError(text, parameter=name, hint="set {dp}, {tp} or {pp}")
         return run, []
     sizes = {each.name: own[each.name] for each in OF_MESH}
     of_experts = {name: sizes[name] for name in ("ep", "etp")}

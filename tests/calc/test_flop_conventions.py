@@ -61,7 +61,7 @@ def test_korthikanti_seconds(row):
 def test_palm_tokens_of_a_day():
     """[chowdhery2022, Table 3]: at its published MFU, ``train`` takes a day for the tokens that 6144 chips read."""
     run = llmcalc.train("palm-540b", 238.3e3 * 86400, seq=2048, gpu="tpu-v4:6144")
-    assert run.days.mid == pytest.approx(1, rel=0.05 / 46.2 + 0.05 / 238.3)
+    assert run.other_hours.mid / 6144 / 24 == pytest.approx(1, rel=0.05 / 46.2 + 0.05 / 238.3)
 
 
 # [narayanan2021, Table 1]: billions of parameters, layers, width, heads, GPUs, batch, TFLOP/s a GPU, aggregate PFLOP/s

@@ -51,7 +51,8 @@ def test_the_micro_batch_is_the_fastest_if_none_is_given() -> None:
 
 @pytest.mark.parametrize("wrong", [
     {"batch": 7, "dp": 4, "tp": 2}, {"batch": 8, "dp": 8, "micro_batch": 3}, {"tp": 7}, {"dispatcher": "mail"},
-    {"attention": "slow"}, {"precision": "int3"}, {"recompute": "some"}, {"ep": 2, "dp": 8},
+    {"attention": "slow"}, {"precision": "int3"}, {"recompute": "some", "dp": 8},
+    {"recompute": "full"}, {"micro_batch": 1}, {"ep": 2, "dp": 8},
     {"network_gbytes_per_gpu": 0},
 ])  # fmt: skip
 def test_wrong_arguments_are_one_message(wrong: dict[str, Any]) -> None:
