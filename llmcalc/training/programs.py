@@ -59,7 +59,7 @@ def programs() -> dict[str, Program]:
     for name, entry in table("training_programs").items():
         own = fitted.get(name, {})
         overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), host=own.get("host", 1.0))
-        facts = entry["flash"], entry.get("dispatcher", ""), tuple(entry.get("lora_targets", ()))
+        facts = entry["flash"], entry.get("dispatcher", ""), tuple(entry.get("lora_targets") or ())
         fitted_values = own.get("factor", 1.0), own.get("factors", {})
         found[name] = Program(name, entry["title"], overlaps, *facts, *fitted_values)
     return found

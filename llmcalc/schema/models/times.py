@@ -183,4 +183,4 @@ class ProgramFacts(Sourced):
     hides: list[Literal["tp", "cp", "ep", "sends", "replicas"]]
     flash: int
     dispatcher: Text | None = None
-    lora_targets: list[Text] = []
+    lora_targets: list[Text] | None = None
