@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import prod
 from typing import Any
 
-from ..calc.memory.recomputation import NONE, UNKNOWN, recomputation
+from ..calc.memory.recomputation import FULL, NONE, UNKNOWN, recomputation
 from ..core.architecture import Architecture
 from ..core.errors import InputError, SizeError, UnknownNameError, short_repr, spelled
 from ..core.printable import printable
@@ -150,7 +150,8 @@ def _check_recomputation(found: TrainingValues) -> None:
     """Replace a recomputation that is not modelled, such as that of an unknown module."""
     asked = found.values.get("recompute", NONE)
     try:
-        recomputation(asked)
+        if recomputation(asked) == recomputation(FULL):
+            found.values["recompute"] = FULL  # also of one layer at a time
     except InputError:
         found.values["recompute"] = UNKNOWN
         found.unmodelled.append(f"recomputation of {printable(asked)}")

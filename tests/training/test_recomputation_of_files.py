@@ -16,6 +16,8 @@ MEGATRON = (
     "pretrain_gpt.py --num-layers 8 --hidden-size 512 --num-attention-heads 8 --seq-length 509 --vocab-size 1021 "
     "--max-position-embeddings 512 --micro-batch-size 1 --bf16 --hidden-dropout 0 --attention-dropout 0 "
 )
+UNIFORM = f"{MEGATRON} --recompute-granularity full --recompute-method uniform --recompute-num-layers"
+BLOCK = f"{MEGATRON} --recompute-method block --recompute-granularity full"
 MIXTURE = f"{MEGATRON} --num-experts 4 --moe-grouped-gemm "
 NEMO = {
     "trainer": {"devices": 1, "precision": "bf16"},
@@ -53,13 +55,13 @@ CASES: dict[str, tuple[tuple[str, str], str]] = {
     "Megatron, activations": (("m.sh", f"{MEGATRON} --recompute-activations"), "selective"),
     "Megatron, selective": (("m.sh", f"{MEGATRON} --recompute-granularity selective"), "selective"),
     "Megatron, full": (
-        ("m.sh", f"{MEGATRON} --recompute-granularity full --recompute-method uniform --recompute-num-layers 1"), "full:1"
+        ("m.sh", f"{UNIFORM} 1"), "full"
     ),
     "Megatron, uniform": (
-        ("m.sh", f"{MEGATRON} --recompute-granularity full --recompute-method uniform --recompute-num-layers 4"), "full:4"
+        ("m.sh", f"{UNIFORM} 4"), "full:4"
     ),
     "Megatron, block": (
-        ("m.sh", f"{MEGATRON} --recompute-num-layers 3 --recompute-method block --recompute-granularity full"), "blocks:3"
+        ("m.sh", f"{BLOCK} --recompute-num-layers 3"), "blocks:3"
     ),
     "Megatron, modules": (
         ("m.sh", f"{MIXTURE} --recompute-granularity selective --recompute-modules layernorm moe_act --lr 1e-4"),
