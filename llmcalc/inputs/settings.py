@@ -9,7 +9,6 @@ differences. ``pairs`` is another name of ``count``, the query-key pairs that ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..calc.sharding import MESH, Mesh
 from ..core.aliases import SETTINGS, renamed
@@ -32,6 +31,7 @@ from ..core.setting import (
     read_lengths,
 )
 from ..core.setting import KERNELS as KERNEL_CHOICES
+from ..core.type_names import Any
 from .defaults import cached_tokens, default_seq
 
 PLAIN = ("fp32", "bf16", "fp16")

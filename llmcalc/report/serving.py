@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from ..core.type_names import Any
 from ..fitting.advice import MOST
 from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ..core.type_names import Any
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, usual_price
 from ..serving.money import KINDS, Money
