@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
 
 from ..core.errors import InputError
 from ..core.setting import read_texts
+from ..core.type_names import TYPE_CHECKING, Any, overload
 from ..inputs.gpus import ALL_GPUS, gpu_list
 from ..inputs.models import Source
 from ..serving.reading import asks_for_times, engine_name, read_deployment, read_words

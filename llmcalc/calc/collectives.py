@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.form import Form, product
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from .memory.number_formats import BITS_A_BYTE
 from .walk import Extent, Placed
 

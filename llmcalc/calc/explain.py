@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from ..core.amount import WORKLOAD, derivation, group_by, summed
+from ..core.amount import group_by, summed
 from ..core.architecture import Architecture, layer_glossary
 from ..core.axes import GLOSSARY
 from ..core.axes import WORKLOAD as AXES
@@ -18,7 +18,7 @@ from ..core.form import Form
 from ..core.layer import Layer
 from ..core.ledger import Entry
 from ..core.record import NamedTuple, changed
-from ..core.tree import Node, Place, product_texts, total, tree
+from ..core.tree import WORKLOAD, Node, Place, derivation, product_texts, total, tree
 from .communication import Communication
 from .flops import Flops
 from .kernels import EXECUTED, TOUCHED

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import group_by
 from ..core.architecture import Architecture, declare
 from ..core.form import Form, lift
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload
 from .step_result import StepResult
 from .walk import Conventions

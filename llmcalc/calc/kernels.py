@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
 
 from ..core.declaration import State, Tensor
 from ..core.equation import Operand
 from ..core.form import Form, lift, minimum, product, touched
 from ..core.functions import FUNCTIONS
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from .kv_cache import CACHED
 from .memory.number_formats import BITS_A_BYTE
 from .operand_formats import Formats

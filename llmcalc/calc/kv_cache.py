@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import summed
 from ..core.architecture import Architecture, model_of
@@ -13,6 +12,7 @@ from ..core.errors import SizeError, UnsupportedError, short_repr
 from ..core.form import Form, ceil, lift, product, without_remainders
 from ..core.ledger import Entry
 from ..core.record import NamedTuple, changed, record, remembered
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload
 from .memory.number_formats import BITS_A_BYTE, Format
 from .sharding import Mesh

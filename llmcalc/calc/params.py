@@ -10,8 +10,10 @@ from ..core.architecture import Architecture, Stack, model_of
 from ..core.ledger import Row, active_elements, model_rows
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
-from ..core.tree import Node, Place, product_texts, tree
-from ..core.type_names import Any, ClassVar
+from ..core.type_names import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from ..core.tree import Node
 
 
 @record
@@ -139,12 +141,16 @@ class Params(NotebookDisplay):
     @cached_property
     def tree(self) -> Node:
         """Derivation of ``total`` as a tree of stacks, sections, sub-layers and tensors with formulas."""
-        return _tree(self)
+        from .params_tree import params_tree  # not needed by most commands
+
+        return params_tree(self)
 
     @cached_property
     def active_tree(self) -> Node:
         """Derivation of ``active`` as a tree."""
-        return _tree(self, active=True)
+        from .params_tree import params_tree
+
+        return params_tree(self, active=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dictionary."""
@@ -187,35 +193,3 @@ def _group(row: Row) -> str:
     """Return the component of a tensor, or the name of its stack without a suffix if the stack is unused."""
     stack = row.entry.stack
     return stack.name.partition(".")[0] if stack.unused else component(row)
-
-
-def _tree(result: Params, active: bool = False) -> Node:
-    def key(row: Row) -> tuple[Place, str, int]:  # the same for equal tensors of all blocks with the same name
-        layer = ".".join((row.entry.name, *row.part))
-        place = (row.entry.stack.name, row.entry.section, (0, row.entry.sublayer), layer)
-        return place, row.tensor.name, row.size
-
-    tensors = group_by((row for row in result.rows if not row.tensor.buffer), key)
-    leaves = ((place, _leaf(same, active)) for (place, *_), same in tensors.items())
-    return tree(result.architecture.name, result.architecture.stacks, leaves, "params")
-
-
-def _leaf(same: list[Row], active: bool) -> Node:
-    """Return one tree node for the copies of a tensor in all blocks with the same name."""
-    row, copies = same[0], sum(row.copies for row in same)
-    axes, size, note = row.tensor.axes, row.size, ""
-    if active and row.tensor.active:
-        whole, used = row.tensor.active
-        axes = tuple(used if axis == whole else axis for axis in axes)
-        size = active_elements(row.tensor, row.declaration)
-    factors = [(row.declaration.name_of(axis), int(row.declaration.axes[axis])) for axis in axes]
-    if copies == 0:
-        note = f"shared ({(row.tensor.share or '').lstrip('.')}): counted where it first appears"
-        factors = [("0", 0)]
-    elif copies > 1:
-        factors = [("n_blocks", copies), *factors]
-    elif row.entry.applied > 1:
-        note = f"one tensor, used {row.entry.applied} times"
-    if row.tensor.unused:
-        note = "stored, but never used"
-    return Node(row.tensor.name, size * copies, "params", *product_texts(factors), note=note)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload
 
 

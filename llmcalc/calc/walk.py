@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from ..core.architecture import Architecture, Stack
 from ..core.declaration import Declaration, State
@@ -15,6 +14,7 @@ from ..core.form import Form, chunk_pairs, lift, pairs, remainder
 from ..core.functions import RECURRENCES
 from ..core.ledger import Entry, declarations
 from ..core.record import NamedTuple, remembered
+from ..core.type_names import TYPE_CHECKING
 from ..core.workload import symbols
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Placed(NamedTuple):
         The identities are unique as long as the place is kept.
         """
         equations = id(executed(self.declaration, self.conventions))
-        return id(self.declaration), id(self.symbols), self.is_done, equations, self.conventions._replace(phase="")
+        _, *others = self.conventions  # without the phase
+        return id(self.declaration), id(self.symbols), self.is_done, equations, *others
 
     @property
     def states(self) -> Iterator[State]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from ..core.setting import CONVENTION as CONVENTION_SETTING
 from ..core.setting import SIZES as SIZE_SETTINGS
+from ..core.type_names import TYPE_CHECKING, Any
 from ..inputs import settings as settings_of
 from ..inputs import training_settings
 from .options import MODEL_OUTPUT, READING, SIZES, STEP, is_given, refuse

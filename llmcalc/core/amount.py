@@ -1,32 +1,18 @@
-"""Integers that record how they were computed, so that every total can be explained.
-
->>> saved = Sum(("q", Product(2 * 3 * 2, (("b", 2), ("q", 3), ("n_bytes", 2)))), ("mask", 5))
->>> print(derivation("saved", scaled(saved, 4), "bytes").text())
-saved = 68 bytes
-  q = 48 bytes = batch·new_tokens·n_bytes·4 = 2·3·2·4
-  mask = 20 bytes = n_bytes·4 = 5·4
-"""
+"""Integers that record how they were computed, so that every total can be explained (``core/tree.py``)."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from math import prod
 from operator import itemgetter
 
-from .axes import GLOSSARY
 from .form import Symbolic
-from .tree import Node, product_texts, total
 from .type_names import Any, TypeVar
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 Size = TypeVar("Size", bound=int)
-# names of the workload axes in formulas
-WORKLOAD = {
-    "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
-    "o": "n_logits", "p": "n_patches", "a": "n_frames",
-}  # fmt: skip
 
 
 class Sum(int):
@@ -73,7 +59,7 @@ class Scaled(int):
 
 def summed(sizes: Iterable[tuple[Key, Item]]) -> dict[Key, Item]:
     """Return the sum of the sizes with each key, in the order of the first ones."""
-    found: Any = Counter()
+    found: Any = defaultdict(int)
     for key, size in sizes:
         found[key] += size
     return dict(found)
@@ -131,37 +117,3 @@ def largest_items(items: Iterable[Item], size: Callable[[Item], int]) -> list[It
     symbolic: Any = next((each for each in sizes if isinstance(each, Symbolic)), None)
     places = [sizes.index(max(sizes))] if symbolic is None else symbolic.largest_of(sizes)
     return [found[place] for place in places]
-
-
-def derivation(label: str, amount: int, unit: str) -> Node:
-    """Return an amount as a tree without zero parts. A sum whose only part is also a sum is replaced by that part."""
-    if isinstance(amount, Sum):
-        parts = [(name, part) for name, part in amount.parts if part]
-        if len(parts) == 1 and isinstance(parts[0][1], Sum | Scaled):
-            return derivation(label, parts[0][1], unit)
-        return total(label, [derivation(name, part, unit) for name, part in parts], unit)
-    if isinstance(amount, Scaled):
-        return _scaled(derivation(label, amount.of, unit), amount)
-    if not isinstance(amount, Product):
-        return Node(label, amount, unit)
-    factors = ((WORKLOAD.get(name) or GLOSSARY.get(name, (name,))[0], value) for name, value in amount.factors)
-    names, values = product_texts(factors)
-    whole = prod(value for _, value in amount.factors)
-    if amount and round(whole / amount) > 1:
-        names, values = f"{names} / n_ranks", f"{values} / {round(whole / amount)}"
-    return Node(label, int(amount), unit, names, values)
-
-
-def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
-    """Scale all values in a tree. Values are rounded so that they add up to the scaled total."""
-    start, end = (-(-place * scale.times // scale.ranks) for place in (before, before + node.value))
-    children = []
-    for child in node.children:
-        children.append(_scaled(child, scale, before))
-        before += child.value
-    formula, substituted = node.formula, node.substituted
-    if not children:
-        texts = f"·{scale.times}" * (scale.times > 1), f" / {scale.ranks}" * (scale.ranks > 1)
-        formula = (formula or "n_bytes") + "".join(texts)
-        substituted = (substituted or str(node.value)) + "".join(texts)
-    return Node(node.label, end - start, node.unit, formula, substituted, node.source, node.note, tuple(children))

@@ -223,7 +223,7 @@ class Stack:
     @property
     def is_audio_tower(self) -> bool:
         """Whether the stack is an audio tower."""
-        return "a" in re.findall(r"\w+", self.tokens)
+        return bool(self.tokens) and "a" in re.findall(r"\w+", self.tokens)
 
 
 @record

@@ -10,7 +10,8 @@ import operator
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
-from typing import Any
+
+from .type_names import Any
 
 Number = Any  # a float, or an array of floats of any shape
 

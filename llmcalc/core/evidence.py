@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from .ledger import entries
+from .type_names import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .architecture import Architecture

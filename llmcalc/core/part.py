@@ -9,7 +9,7 @@ of parts, the name of the part is required:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import compress
 from operator import is_not
@@ -220,25 +220,27 @@ def _make(cls: type[Part], given: Mapping[Any, Any], usual: Part | None, name: s
     return cls(**given) if usual is None else changed(usual, **given) if given else usual
 
 
-def nested_fields(part: Part) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Yield (path, value, default, whether the field is a size) for all fields, including fields of inner parts.
+def nested_fields(part: Part) -> list[tuple[str, Any, Any, bool]]:
+    """Return (path, value, default, whether the field is a size) for all fields, including fields of inner parts.
 
     A path is the key path in a preset, such as ``rope.scaling.yarn.factor``. If a field holds a part, the value is
     the name of the part. If the field accepts only one kind of part, the value is whether the part is present.
     """
+    found: list[tuple[str, Any, Any, bool]] = []
     for name, text, default in fields(part):
         value = getattr(part, name)
         if name not in part.PARTS:
-            yield name, value, default, text.startswith("int") and name not in part.POSITIONS
+            found.append((name, value, default, text.startswith("int") and name not in part.POSITIONS))
             continue
         several = _is_choice(part.PARTS[name])
         words = [part_name(one) if several else one is not None for one in (value, default)]
-        yield name, words[0], words[1], False
+        found.append((name, words[0], words[1], False))
         if value is not None:
             prefix = f"{name}.{value.kind()}" if several else name
             usual = default if type(default) is type(value) else None
             for path, item, common, is_size in nested_fields(value):
-                yield f"{prefix}.{path}", item, getattr(usual, path, common), is_size
+                found.append((f"{prefix}.{path}", item, getattr(usual, path, common), is_size))
+    return found
 
 
 def _is_choice(choices: Sequence[type[Part]]) -> bool:

@@ -28,6 +28,8 @@ def printable(text: str, longest: int | None = None) -> str:
 
     Control characters, bidirectional marks and lone surrogates could change what a terminal shows, and are escaped.
     """
+    if text.isprintable() and (longest is None or len(text) <= longest):
+        return text
     return escaped(text.replace("\n", " "), longest)
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import prod
 
+from .amount import Product, Scaled, Sum
 from .architecture import Stack
+from .axes import GLOSSARY
 from .record import record
 from .type_names import Any
 
+# names of the workload axes in formulas
+WORKLOAD = {
+    "b": "batch", "q": "new_tokens", "k": "n_keys", "c": "n_cached", "s": "n_source", "n": "n_encoded",
+    "o": "n_logits", "p": "n_patches", "a": "n_frames",
+}  # fmt: skip
 Place = tuple[str, str, tuple[int, str], str]  # stack, section or block, number and name of the sub-layer, layer
 
 
@@ -90,3 +98,45 @@ def tree(label: str, stacks: Iterable[Stack], leaves: Iterable[tuple[Place, Node
         if children:
             found.append(total(stack.name, children, unit))
     return found[0] if len(found) == 1 else total(label, found, unit)
+
+
+def derivation(label: str, amount: int, unit: str) -> Node:
+    """Return an amount as a tree without zero parts. A sum whose only part is also a sum is replaced by that part.
+
+    >>> from llmcalc.core.amount import scaled
+    >>> saved = Sum(("q", Product(2 * 3 * 2, (("b", 2), ("q", 3), ("n_bytes", 2)))), ("mask", 5))
+    >>> print(derivation("saved", scaled(saved, 4), "bytes").text())
+    saved = 68 bytes
+      q = 48 bytes = batch·new_tokens·n_bytes·4 = 2·3·2·4
+      mask = 20 bytes = n_bytes·4 = 5·4
+    """
+    if isinstance(amount, Sum):
+        parts = [(name, part) for name, part in amount.parts if part]
+        if len(parts) == 1 and isinstance(parts[0][1], Sum | Scaled):
+            return derivation(label, parts[0][1], unit)
+        return total(label, [derivation(name, part, unit) for name, part in parts], unit)
+    if isinstance(amount, Scaled):
+        return _scaled(derivation(label, amount.of, unit), amount)
+    if not isinstance(amount, Product):
+        return Node(label, amount, unit)
+    factors = ((WORKLOAD.get(name) or GLOSSARY.get(name, (name,))[0], value) for name, value in amount.factors)
+    names, values = product_texts(factors)
+    whole = prod(value for _, value in amount.factors)
+    if amount and round(whole / amount) > 1:
+        names, values = f"{names} / n_ranks", f"{values} / {round(whole / amount)}"
+    return Node(label, int(amount), unit, names, values)
+
+
+def _scaled(node: Node, scale: Scaled, before: int = 0) -> Node:
+    """Scale all values in a tree. Values are rounded so that they add up to the scaled total."""
+    start, end = (-(-place * scale.times // scale.ranks) for place in (before, before + node.value))
+    children = []
+    for child in node.children:
+        children.append(_scaled(child, scale, before))
+        before += child.value
+    formula, substituted = node.formula, node.substituted
+    if not children:
+        texts = f"·{scale.times}" * (scale.times > 1), f" / {scale.ranks}" * (scale.ranks > 1)
+        formula = (formula or "n_bytes") + "".join(texts)
+        substituted = (substituted or str(node.value)) + "".join(texts)
+    return Node(node.label, end - start, node.unit, formula, substituted, node.source, node.note, tuple(children))

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO as BinaryIO
     from typing import ClassVar as ClassVar
     from typing import NoReturn as NoReturn
+    from typing import Protocol as Protocol
     from typing import TypeGuard as TypeGuard
     from typing import TypeVar as TypeVar
     from typing import dataclass_transform as dataclass_transform
     from typing import overload as overload
 else:
-    Any = BinaryIO = ClassVar = NoReturn = TypeGuard = object
+    Any = BinaryIO = ClassVar = NoReturn = Protocol = TypeGuard = object
 
     class TypeVar:
         """A type variable, which has no meaning at run time."""

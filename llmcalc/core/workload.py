@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
 
 from .architecture import Architecture, Stack, declare
 from .errors import InputError, LengthError
@@ -13,6 +12,7 @@ from .expression import evaluate
 from .form import FUNCTIONS, Form, ceil, lift, symbol
 from .record import fields, record
 from .setting import WORKLOAD, check_fields
+from .type_names import Any
 
 
 @record

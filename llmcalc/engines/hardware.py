@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from ..data import table, tables
 from ..estimate.hardware import Accelerator
 from ..inputs.gguf_names import FILE_FORMAT, published_format

@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from math import ceil
-from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, short_repr, spelled
 from ..core.layer import LARGEST_SIZE
 from ..core.record import NOTHING, NamedTuple, remembered
+from ..core.type_names import TYPE_CHECKING, Any
 from ..core.workload import positions
 from ..data import table, tables
 from ..schema.model_names import release

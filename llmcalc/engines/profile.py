@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from ..core.errors import InputError, short_repr
 from ..core.interval import Interval
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any
 
 GIB = 2**30
 Range = Mapping[str, float]  # ``low``, ``best`` and ``high`` of a constant in a data file

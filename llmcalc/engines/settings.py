@@ -6,12 +6,12 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import NOTHING, changed
 from ..core.setting import SCALES, SIZE, Setting, read_integer, scale_number
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import table, tables
 from ..importers.modelfile import MODELFILE, RUN, own_settings
 from ..inputs.gguf_names import GGUF_ENGINE, USUAL_GGUF

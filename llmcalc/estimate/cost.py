@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.errors import InputError
 from ..core.record import NamedTuple, fields, record
+from ..core.type_names import Any
 from .amounts import SECONDS_AN_HOUR
 from .hardware import Accelerator
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.record import NamedTuple, fields, record
+from ..core.type_names import Any
 
 UNITS = {"GB": 10**9, "GiB": 2**30}
 MIB, GBIT = 2**20, 10**9 / 8  # bytes

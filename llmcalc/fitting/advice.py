@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
 from ..core.errors import InputError
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 
 MOST = 3  # changes
 Settings = dict[str, Any]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -22,6 +21,7 @@ from ..core.errors import DescriptionError, InputError, UnknownNameError
 from ..core.ledger import rows
 from ..core.record import changed
 from ..core.setting import CONVENTION, SIZES, TEXTS, Setting, known_choice
+from ..core.type_names import TYPE_CHECKING, Any
 from ..core.workload import Workload
 from ..data import table
 from ..inputs.defaults import default_seq, step_limit

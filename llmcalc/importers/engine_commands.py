@@ -11,10 +11,10 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..core.errors import InputError, UnknownNameError
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from ..data import tables
 
 LONGEST = 131_072  # characters; the limit of Linux for one argument

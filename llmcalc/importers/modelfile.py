@@ -7,11 +7,11 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from ..core.errors import DescriptionError, InputError, UnknownNameError, short_repr
 from ..core.record import NamedTuple
 from ..core.setting import read_integer
+from ..core.type_names import Any
 from ..data import table
 from ..schema.preset_files import read_text
 

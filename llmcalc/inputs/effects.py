@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any
 
 from ..calc.kv_cache import CACHED, SOURCE_AXIS
 from ..calc.memory.recomputation import OPERATIONS, equation_words, recomputation
@@ -29,6 +28,7 @@ from ..core.functions import RECURRENCES
 from ..core.ledger import declarations
 from ..core.record import NamedTuple, changed
 from ..core.setting import Setting
+from ..core.type_names import Any
 from .gpus import ALL_GPUS, gpu_list, read_gpus
 from .settings import mesh_settings
 
@@ -116,7 +116,9 @@ class Case:
         fields need only the kind of step.
         """
         for setting in self.settings.values():
-            value = self.values.get(setting.name)
+            if setting.name not in self.values:
+                continue
+            value = self.values[setting.name]
             if not (setting.is_default(value) or (setting.like and value == self.get(setting.like))):
                 yield setting, value
             if isinstance(value, Mesh):

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
-from typing import Any
 
 from ..core.arrays import Vector
+from ..core.type_names import Any
 
 
 def empty_grid(shape: Sequence[int]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import state
 from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
@@ -16,6 +15,7 @@ from ..core.amount import Sum
 from ..core.architecture import Architecture, Stack
 from ..core.errors import InputError
 from ..core.record import NOTHING, changed, record, remembered
+from ..core.type_names import TYPE_CHECKING, Any
 from ..core.workload import Workload
 from .number_formats import number_format, weight_formats
 

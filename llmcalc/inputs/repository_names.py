@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from ..core.architecture import Architecture
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from ..data import table
 from ..schema.model_names import LONGEST, organisation
 from ..schema.preset_files import find_name

@@ -15,11 +15,11 @@ needs ``requests`` has no effect on the start of an engine, and one that needs `
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from ..calc.sharding import MESH
 from ..core.record import changed
 from ..core.setting import BATCH, CONTEXT, SIZE, TEXTS, Setting
+from ..core.type_names import Any
 from .settings import CACHE_FORMAT, DTYPE, ENGINE, PLAIN, WEIGHTS
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 from ..calc.sharding import MESH, Mesh
 from ..core.aliases import SETTINGS, renamed
@@ -33,6 +32,7 @@ from ..core.setting import (
     read_lengths,
 )
 from ..core.setting import KERNELS as KERNEL_CHOICES
+from ..core.type_names import Any
 from .defaults import cached_tokens, default_seq
 
 RANKS = ("tp", "pp", "dp", "ep")  # sizes of a layout, which is chosen without them

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
-from typing import Any
 
 from ..calc.memory.number_formats import Format
 from ..core.errors import InputError
 from ..core.record import record
+from ..core.type_names import Any
 from ..estimate.hardware import MIB, Accelerator
 from .kernels import CLOCK, Device
 

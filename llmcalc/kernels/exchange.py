@@ -7,12 +7,12 @@ and distribute it within the node over faster links.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ..calc.collectives import Collective
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..core.arrays import Number, namespace
 from ..core.form import Form
+from ..core.type_names import TYPE_CHECKING
 from .kernels import Coefficients, Device
 from .step_operations import PREFILL
 from .tiles import MICRO

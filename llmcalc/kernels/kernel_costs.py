@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import inf
-from typing import Any
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.sharding import Mesh
 from ..core.arrays import Number, is_zero, namespace
+from ..core.type_names import Any
 from ..estimate.hardware import Accelerator
 from . import kernels
 from .cost import ACTIVATION_BYTES, NO_COST, Cost
@@ -59,10 +59,12 @@ class KernelCosts:
 
     def coefficients(self, kind: str, kernel: str = "") -> Mapping[str, float]:
         """Return the coefficients of a kind of kernels, and remember that the step uses them."""
-        if (kind, kernel) not in self._used:
+        key = kind, kernel
+        if key not in self.efficiencies:
             own = self.accelerator.name, kernel, self.without, self.kernel_library(kind)
-            self.efficiencies[kind, kernel] = self._used[kind, kernel] = self.measured.coefficients(kind, *own)
-        return self._used[kind, kernel].values
+            self.efficiencies[key] = self.measured.coefficients(kind, *own)
+        self._used[key] = self.efficiencies[key]
+        return self._used[key].values
 
     def kernel_library(self, kind: str) -> str:
         """Return the library of a kind of kernels, or an empty string."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any
 
 from ..calc.kernels import WEIGHTS, LayerKernels
 from ..calc.operand_formats import Formats, WeightBits
@@ -23,6 +22,7 @@ from ..core.form import Form, product
 from ..core.functions import RECURRENCES
 from ..core.record import NamedTuple
 from ..core.traits import MATRIX
+from ..core.type_names import Any
 from .operations import RECURRENT, Attention, Convolution, Elementwise, Gemm, GroupedGemm, Operation, Scan
 
 ATTENTION = "attention"  # number class of the matrices of layers that mix tokens

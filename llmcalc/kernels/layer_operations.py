@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
 
 from ..calc.kernels import ACTIVATIONS, CACHE, STATE
 from ..calc.kv_cache import CACHED
@@ -16,6 +15,7 @@ from ..core.equation import Equation, Operand
 from ..core.form import Form, lift, product
 from ..core.ledger import elements
 from ..core.record import OF_LAYERS, changed, remembered
+from ..core.type_names import Any
 from .layer_groups import Key, LayerGroups, Moved
 from .operations import (
     CONVOLVED,

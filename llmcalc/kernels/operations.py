@@ -13,7 +13,6 @@ Each operation has the sizes of one rank, as closed forms of the workload:
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar
 
 from ..calc.flops import component
 from ..calc.walk import Placed
@@ -21,6 +20,7 @@ from ..calc.work import MAC, Work
 from ..core.declaration import Tensor
 from ..core.form import Form
 from ..core.record import record
+from ..core.type_names import ClassVar
 
 RECURRENT = "recurrent"  # role of the state of a recurrence
 CONVOLVED = "conv"  # role of the tokens that a convolution keeps

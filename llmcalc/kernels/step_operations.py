@@ -13,7 +13,8 @@ from ..calc.sharding import Mesh
 from ..calc.walk import Conventions, Placed, division, executed, executed_declarations, walk
 from ..calc.work import Work, place_works
 from ..core.architecture import Architecture
-from ..core.declaration import Declaration
+from ..core.declaration import Declaration, Tensor
+from ..core.equation import Equation
 from ..core.form import Form
 from ..core.record import OF_LAYERS, NamedTuple, changed, remembered
 from .cost import ClassFormats
@@ -68,6 +69,36 @@ def step_conventions(phase: str, attention: str = "causal") -> Conventions:
     return Conventions(phase, attention, None, "last")
 
 
+class DividedLayer(NamedTuple):
+    """What a mesh must divide in the steps of both phases, found once for all layouts.
+
+    Attributes:
+        declaration: the layer, whose identity is kept.
+        equations: equations of the steps.
+        axes: axes of their operands.
+        weights: tensors that they read.
+        checked: divisions that are known to be possible.
+    """
+
+    declaration: Declaration
+    equations: list[Equation]
+    axes: list[tuple[str, ...]]
+    weights: list[Tensor]
+    checked: set[Key]
+
+    def check(self, mesh: Mesh) -> None:
+        """Check that a mesh divides the layer."""
+        if (division := mesh.division_of(self.declaration)) in self.checked:
+            return
+        for axes in self.axes:
+            mesh.shards(axes, self.declaration)
+        for equation in self.equations:
+            mesh.reduction(equation, self.declaration)
+        for tensor in self.weights:
+            mesh.share_of_weight(tensor, self.declaration, 0)
+        self.checked.add(division)
+
+
 def check_division(architecture: Architecture, mesh: Mesh) -> None:
     """Check that a mesh divides every tensor of the steps, before their operations are found.
 
@@ -75,26 +106,19 @@ def check_division(architecture: Architecture, mesh: Mesh) -> None:
         SizeError: a number of ranks that does not divide an axis.
         UnsupportedError: a layer kind that does not declare how tensor parallelism divides an axis.
     """
-    known = remembered(architecture, f"{OF_LAYERS}_divided", None, dict[Key, Declaration])
+    known = remembered(architecture, f"{OF_LAYERS}_divided", None, dict[int, DividedLayer])
     for declaration in executed_declarations(architecture) if mesh.ranks > 1 else ():
-        key = id(declaration), mesh.division_of(declaration)
-        if key not in known:
-            _check_division(declaration, mesh)
-            known[key] = declaration  # keeps the identity
+        own = known.get(id(declaration)) or known.setdefault(id(declaration), _divided_layer(declaration))
+        own.check(mesh)
 
 
-def _check_division(declaration: Declaration, mesh: Mesh) -> None:
+def _divided_layer(declaration: Declaration) -> DividedLayer:
     of_phases = (executed(declaration, step_conventions(phase)) for phase in PHASES)
-    equations = {id(equation): equation for own in of_phases for equation in own}.values()
-    read = list[str]()
-    for axes in dict.fromkeys(operand.axes for equation in equations for operand in (equation.out, *equation.operands)):
-        mesh.shards(axes, declaration)
-    for equation in equations:
-        mesh.reduction(equation, declaration)
-        read += [each.name for each in equation.operands] if equation.function != "gather" else []
-    for tensor in declaration.tensors:
-        if tensor.name in read:
-            mesh.share_of_weight(tensor, declaration, 0)
+    equations = [*{id(equation): equation for own in of_phases for equation in own}.values()]
+    axes = dict.fromkeys(operand.axes for equation in equations for operand in (equation.out, *equation.operands))
+    read = {each.name for equation in equations if equation.function != "gather" for each in equation.operands}
+    weights = [tensor for tensor in declaration.tensors if tensor.name in read]
+    return DividedLayer(declaration, equations, [*axes], weights, set())
 
 
 def equal_layers(

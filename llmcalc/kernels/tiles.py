@@ -8,9 +8,9 @@ the fastest size, so that no larger product takes less time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.arrays import Number, namespace
+from ..core.type_names import Any
 
 MICRO, NANO, GIGA = 1e-6, 1e-9, 1e9
 TILES = ((256, 128), (128, 128), (64, 128), (64, 64), (16, 64), (8, 256))  # rows and columns of a tile

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import log, sqrt
-from typing import TYPE_CHECKING
 
 from ..calc.collectives import ALL_REDUCE, ALL_TO_ALL, SEND, Collective
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..core.arrays import Number, namespace
 from ..core.form import Form
 from ..core.record import changed
+from ..core.type_names import TYPE_CHECKING
 from . import kernels
 from .cost import ACTIVATION_BYTES, StepTime
 from .exchange import chosen_experts, copies, exchange_seconds, groups_of

@@ -6,11 +6,11 @@ All reports of ``serve`` and the page take them from here, so that they say the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..core.errors import spelled
 from ..core.printable import plural, three_digits
 from ..core.setting import Setting
+from ..core.type_names import TYPE_CHECKING, Any
 from ..estimate.prices import usual_price
 from ..inputs.serving_settings import SERVE
 from .document import Cell, Document, Fact, Table, assumed_settings, columns, next_table

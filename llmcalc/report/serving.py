@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..core.printable import three_digits
+from ..core.type_names import Any
 from ..fitting.advice import MOST
 from ..search.space import DISTINCT_GAIN
 from ..serving.replicas import SIZES

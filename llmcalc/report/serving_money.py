@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.printable import three_digits
+from ..core.type_names import Any
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price, usual_price
 from ..serving.money import KINDS, Money

@@ -6,12 +6,12 @@ The line and column of every value are recorded. File size, nesting depth and th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import yaml
 
 from ..core.errors import DescriptionError, InputError, short_repr
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 from .plain_data import MAX_DEPTH, MAX_FILE_SIZE, MAX_VALUES, read_scalar
 
 Path = tuple[Any, ...]

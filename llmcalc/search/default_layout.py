@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, changed, remembered
+from ..core.type_names import TYPE_CHECKING, Any
 from ..engines.settings import has_flag
 from ..fitting.layouts import divisors
 from ..serving.memory import holds_weights, usual_start
@@ -149,6 +149,11 @@ class _Candidates:
     def _candidate(self, replica: Replica, most: int) -> Candidate:
         """Return a layout with ``most`` replicas, but no more than requests."""
         replicas = max(min(most, int(self.concurrency)), 1) if self.has_replicas else 1
+        key = replica.mesh, replicas
+        return remembered(self, "_candidates", key, lambda: self._timed(replica, replicas))
+
+    def _timed(self, replica: Replica, replicas: int) -> Candidate:
+        """Return a layout with the time of its requests."""
         point = self.space.together(replica, replicas=replicas).points[0]
         running = int(point.batch * replica.steps.n_batches * replicas + ROUNDING)
         if self.speed is None:

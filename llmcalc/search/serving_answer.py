@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import changed
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.settings import SHARES, setting_flags
 from ..importers.engine_commands import EngineCommand

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
-from typing import Any
 
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, record, remembered
+from ..core.type_names import Any
 from ..data import tables
 from ..inputs.grid import numpy_module
 from ..serving.point import Placement, Point, point_at

@@ -30,10 +30,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
-from typing import Any
 
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple
+from ..core.type_names import Any
 
 LOGISTIC = 1.702  # slope at which a logistic function is nearest to the normal distribution (Johnson et al. 1994)
 STEEPEST = 30.0  # deviations beyond which the probability is 0 or 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, short_repr
@@ -12,6 +11,7 @@ from ..core.evidence import FITTED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
 from ..core.setting import Setting
+from ..core.type_names import Any, ClassVar
 from ..schema.preset_files import read_text
 from .factors import Factors
 from .memory import engine_title

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..core.architecture import Architecture
 from ..core.record import NOTHING, changed, record
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.lengths import LengthLimit, changed_config, length_limit
 from ..engines.profile import EngineProfile, read_profile

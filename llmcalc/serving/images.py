@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NamedTuple, changed
 from ..core.setting import read_texts
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.profile import read_profile
 from ..estimate.hardware import Accelerator

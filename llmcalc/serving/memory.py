@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NOTHING, NamedTuple, changed, remembered
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.settings import divided_experts
 from ..inputs.gguf_names import FILE_FORMAT

@@ -11,10 +11,10 @@ the error of the power.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, record
+from ..core.type_names import Any
 from ..estimate.prices import Price
 from ..kernels.cost import StepTime
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.interval import Interval
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any
 from ..data import table
 from ..kernels.interval import time_interval
 from .calibration import MeasuredDeployment

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
 
 from ..core.arrays import namespace
 from ..core.record import NamedTuple, remembered
+from ..core.type_names import Any, overload
 from ..data import table
 from ..inputs.grid import numpy_module
 from .money import decode_power

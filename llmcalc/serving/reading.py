@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from ..calc.memory.fit import read_size
 from ..core.aliases import ENGINES as ENGINES_BY_NAME
 from ..core.errors import InputError, spelled
 from ..core.record import changed
 from ..core.setting import check_values, known_choice, read_texts
+from ..core.type_names import Any
 from ..engines.hardware import check_engine, default_engine
 from ..importers.engine_commands import EngineCommand, read_command
 from ..importers.modelfile import MODELFILE, RUN, is_modelfile

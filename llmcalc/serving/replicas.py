@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any
 
 from ..calc.collectives import ALL_TO_ALL
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.record import record
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.profile import version_number
 from ..engines.settings import has_flag, states_all

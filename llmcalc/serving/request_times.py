@@ -55,11 +55,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import inf
-from typing import Any
 
 from ..calc.kv_cache import LONG, SHORT, element_bytes, state
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, changed, fields, record, remembered
+from ..core.type_names import Any
 from ..kernels.cost import ACTIVATIONS, StepTime
 from ..kernels.step_operations import DECODE
 from .admission import RequestBytes, excess_probability, recomputed_tokens, reserved_bytes

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import log
-from typing import Any
 
 from ..core.amount import group_by
 from ..core.arrays import Number
 from ..core.errors import InputError, short_repr
 from ..core.record import NamedTuple, changed, record
 from ..core.setting import Setting, check_values, read_length
+from ..core.type_names import Any
 from ..inputs.grid import vector
 from ..inputs.serving_settings import SERVE
 from .request_times import Load

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..calc.sharding import Mesh
 from ..core.evidence import FITTED
 from ..core.interval import Interval
 from ..core.printable import three_digits
 from ..core.record import record
+from ..core.type_names import Any, ClassVar
 from ..kernels.cost import COMMUNICATION, COMPUTE, ENGINE
 from .admission import RequestBytes, reserved_bytes
 from .money import Money

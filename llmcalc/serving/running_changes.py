@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from math import ceil, inf
-from typing import TYPE_CHECKING
 
 from ..calc.memory.fit import largest_fitting
 from ..calc.touched_experts import expert_layers
 from ..core.record import remembered
+from ..core.type_names import TYPE_CHECKING
 from ..data import tables
 from ..engines.hardware import is_reachable
 from ..engines.profile import read_profile

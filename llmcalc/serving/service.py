@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import NOTHING, record
 from ..core.setting import check_values, read_length
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import tables
 from ..engines.hardware import AssumedEngine, check_engine, check_weights, default_engine
 from ..engines.lengths import LengthLimit, length_limit, refusal_text

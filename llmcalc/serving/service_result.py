@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED, of_architecture
 from ..core.notebook_display import NotebookDisplay
+from ..core.type_names import TYPE_CHECKING, ClassVar
 from ..engines.settings import LENGTH
 from ..estimate.hardware import Accelerator
 from ..estimate.prices import Price

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.record import record, remembered
 from ..core.setting import check_values
+from ..core.type_names import TYPE_CHECKING, Any
 from ..data import table, tables
 from ..engines.lengths import served_length
 from ..engines.profile import read_profile

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..calc.sharding import Mesh
+from ..core.type_names import Any
 from ..data import tables
 from ..engines.settings import changed_words
 from ..importers.modelfile import MODELFILE, RUN, changed_variables

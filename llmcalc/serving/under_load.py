@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from ..calc.sharding import Mesh
 from ..core.errors import InputError
 from ..core.record import NamedTuple, changed
+from ..core.type_names import Any
 from .memory import placed_on_host
 from .point import Placement, Point, time_intervals, unmeasured_part, with_acceptance
 from .points import load_times, points_of

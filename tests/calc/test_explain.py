@@ -10,8 +10,8 @@ import pytest
 import llmcalc
 from llmcalc.calc.explain import flops_tree, memory_tree, state_tree
 from llmcalc.calc.memory.timeline import Moment
-from llmcalc.core.amount import Product, Sum, derivation, scaled
-from llmcalc.core.tree import Node
+from llmcalc.core.amount import Product, Sum, scaled
+from llmcalc.core.tree import Node, derivation
 
 MODELS = [
     "gpt3", "t5-small", "mixtral-8x7b", "deepseek-v3", "jamba", "mamba2-130m", "gpt-oss-20b", "hyena-125m",

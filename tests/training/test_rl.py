@@ -180,10 +180,7 @@ def test_the_report_states_the_gpus_and_the_training() -> None:
     result = llmcalc.rl(MODEL, "h100:4", lora_rank=7, weights="nf4", optimizer="muon", recompute="full")
     document = rl_document(result)
     assert document.subtitle[0].endswith("on 4 × NVIDIA H100 SXM5 80GB, with rollouts in vLLM")
-    assert (
-        "training: muon · attention flash · recompute full · lora rank 7 · weights nf4"
-        in document.subtitle
-    )
+    assert "training: muon · attention flash · recompute full · lora rank 7 · weights nf4" in document.subtitle
     assert "4 ranks: dp 4 · zero 3; values per rank" in document.subtitle
     inputs = document.data()["inputs"]
     assert (inputs["accelerator"]["name"], inputs["count"]) == ("h100-sxm", 4)

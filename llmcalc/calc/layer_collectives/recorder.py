@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.declaration import Declaration
 from ...core.equation import Equation
+from ...core.type_names import Any
 from ..collectives import FORWARD, UPDATE, Collective
 from ..sharding import Mesh
 from ..walk import Extent, Placed

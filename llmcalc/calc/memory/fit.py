@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import record
 from ...core.setting import scale_number
+from ...core.type_names import Any
 
 LARGEST = 2**40  # upper limit of a search for a sequence length or batch size
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([KMGT]i?B|B)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.amount import Sum, largest, named, smallest, summed
 from ...core.architecture import Architecture, Block, Stack, model_of
 from ...core.record import NamedTuple, changed, record, remembered
+from ...core.type_names import TYPE_CHECKING, Any, ClassVar
 from ...core.workload import Workload
 from ..kv_cache import StateSize
 from ..sharding import Mesh

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 from ...core.amount import Sum, largest, largest_items
 from ...core.architecture import Block, Sublayer, declare
 from ...core.declaration import Declaration
 from ...core.layer import Layer
 from ...core.record import NamedTuple
+from ...core.type_names import Any
 from ..sharding import Mesh
 from ..walk import Conventions, executed
 from .saved_tensors import MASK_BYTES, SHARED, ActivationPolicy, Recorder, Saving, Step, TensorVersions

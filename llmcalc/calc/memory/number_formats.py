@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ...core.ledger import Row, matrix_shape
 from ...core.record import record
+from ...core.type_names import Any
 
 BITS_A_BYTE = 8
 

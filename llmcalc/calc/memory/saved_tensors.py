@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from typing import Any
 
 from ...core.amount import Product, Sum, largest, scaled
 from ...core.declaration import Declaration, Tensor
@@ -16,6 +15,7 @@ from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS, RECURRENCES
 from ...core.ledger import elements
 from ...core.record import NamedTuple, record
+from ...core.type_names import Any
 from ..sharding import Mesh
 from ..walk import extent, token_states
 from .eager_code import SOFTMAX, EagerCode

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Protocol
 
 from ...core.amount import summed
 from ...core.architecture import Architecture, model_of
@@ -18,6 +17,7 @@ from ...core.errors import InputError, UnknownNameError
 from ...core.ledger import Row, model_rows
 from ...core.record import NamedTuple, record, remembered
 from ...core.traits import EMBEDDING, HEAD, NORM, ROUTER
+from ...core.type_names import Protocol
 from ..params import component
 from ..sharding import TENSOR_DIVISIONS, Mesh
 from .number_formats import BITS_A_BYTE, Format, shape

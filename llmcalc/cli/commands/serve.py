@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 from ...core.errors import InputError, UnknownNameError
 from ...core.record import changed
+from ...core.type_names import Any
 from ...inputs.serving_settings import SERVE
 from ..memory_options import settings
 from ..options import ALL, CHART_OUTPUT, LOADING, NOTES, is_given, load_model

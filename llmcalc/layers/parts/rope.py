@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from ...core.part import Part
 from ...core.record import changed, record
+from ...core.type_names import Any, ClassVar
 
 
 @record

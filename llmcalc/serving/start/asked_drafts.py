@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from ...core.errors import InputError
 from ...core.record import NamedTuple
 from ...core.setting import Setting
+from ...core.type_names import Any
 from .states import StatePool
 
 MODEL, MTP, EAGLE, EAGLE3, NONE = "draft_model", "mtp", "eagle", "eagle3", "none"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed
+from ...core.type_names import TYPE_CHECKING, Any
 from ...engines.profile import GIB
 from ...inputs.image_encoders import Encoder, EncoderMemory, image_encoder
 from .memory import ModelBytes, share_with_encoder

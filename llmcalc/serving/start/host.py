@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.interval import Interval
 from ...core.record import changed
+from ...core.type_names import Any
 from ...engines.profile import GIB
 from .cache import FULL
 from .memory import HostMemory

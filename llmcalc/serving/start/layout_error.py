@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ...core.architecture import Architecture
 from ...core.errors import SizeError
+from ...core.type_names import TYPE_CHECKING
 from ...fitting.advice import Change, Settings, advice
 
 if TYPE_CHECKING:

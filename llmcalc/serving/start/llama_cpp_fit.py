@@ -8,10 +8,10 @@ experts (ollama/ollama, pull request 16688).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ...calc.memory.fit import largest_fitting
 from ...calc.touched_experts import expert_layers
+from ...core.type_names import TYPE_CHECKING, Any
 from ...engines.profile import version_number
 from ...engines.settings import LENGTH
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Any
 
 from ...core.interval import Interval
 from ...core.record import NamedTuple, record
+from ...core.type_names import Any
 from ...engines.profile import GIB, EngineProfile
 
 FP32 = 4  # bytes

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
 from ...calc.kv_cache import LONG, ROLE_DTYPES, SHORT, element_bytes, state
 from ...calc.memory.inference import InferenceMemory
@@ -18,6 +17,7 @@ from ...core.architecture import Architecture, declare, model_of
 from ...core.errors import DescriptionError, InputError, nearest
 from ...core.interval import Interval
 from ...core.record import changed, remembered
+from ...core.type_names import TYPE_CHECKING, Any
 from ...data import tables
 from ...engines.lengths import POSITIONS, served_length
 from ...engines.profile import EngineProfile, read_profile

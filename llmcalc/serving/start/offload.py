@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from ...core.errors import InputError
 from ...core.interval import Interval
 from ...core.record import NamedTuple
+from ...core.type_names import Any
 from ...engines.profile import GIB
 
 GB = 10**9

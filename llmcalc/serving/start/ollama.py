@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ...core.errors import DescriptionError, InputError
 from ...core.setting import SCALES, read_integer
+from ...core.type_names import TYPE_CHECKING, Any
 from ...data import tables
 from ...engines.lengths import known_length
 from ...engines.settings import setting_flags

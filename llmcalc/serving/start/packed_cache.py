@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, isqrt
-from typing import Any
 
 from ...calc.kv_cache import CACHED, LONG, SHORT, CachedTensor, StateSize
 from ...core.amount import group_by, summed
 from ...core.errors import InputError
 from ...core.form import Form
 from ...core.record import NamedTuple
+from ...core.type_names import Any
 from .cache import FULL, INDEX, WINDOW, CacheGroup, CacheGroups, layer_key, round_up, window_of
 
 TUPLES = "tuples"  # a block has pages of every size for as many layers as the largest group

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from ...calc.kv_cache import SHORT, state
 from ...calc.pipeline_stages import pipeline_stages
 from ...core.architecture import Architecture
 from ...core.errors import spelled
 from ...core.record import remembered
+from ...core.type_names import Any
 from ...engines.settings import AUTO
 from .cache import FULL, WINDOW, CacheGroups, CacheLayer, round_up
 from .packed_cache import Page, compressed_pages, is_compressed, packed_groups

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
 from ...core.architecture import Architecture
 from ...core.record import changed, remembered
+from ...core.type_names import TYPE_CHECKING, Any
 from ...engines.hardware import refused_format, refuses_dtype
 from ...engines.lengths import length_notes, start_length
 from ...engines.profile import GIB, EngineProfile, version_number

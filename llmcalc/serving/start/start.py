@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...calc.memory.fit import LARGEST, largest_fitting
 from ...core.architecture import Architecture
@@ -17,6 +16,7 @@ from ...core.evidence import EXACT, FITTED, MEASURED
 from ...core.interval import Interval
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import NOTHING, record
+from ...core.type_names import TYPE_CHECKING, Any, ClassVar
 from ...engines.profile import GIB, EngineProfile
 from ...engines.settings import command_line, states_all
 from ...importers.modelfile import TITLE

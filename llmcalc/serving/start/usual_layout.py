@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any
 
 from ...calc.touched_experts import expert_layers
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
+from ...core.type_names import TYPE_CHECKING, Any
 from ...engines.settings import divided_experts
 from ...estimate.hardware import NODE, parts_of_node
 from ...fitting.layouts import divisors

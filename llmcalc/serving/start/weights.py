@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from math import prod
 
@@ -54,7 +54,11 @@ def layer_weights(memory: InferenceMemory) -> int:
 
 def _matrices(memory: InferenceMemory) -> list[list[int]]:
     """Return the bytes and copies of matrices. Engines store those of a layer that have the same input as one."""
-    sizes, elements = Counter[str](), Counter[str]()
+    return remembered(memory, "_matrices", None, lambda: _sized_matrices(memory))
+
+
+def _sized_matrices(memory: InferenceMemory) -> list[list[int]]:
+    sizes, elements = defaultdict[str, int](int), defaultdict[str, int](int)
     for stored in memory.stored:
         sizes[stored.component] += stored.bits
         elements[stored.component] += stored.elements

@@ -9,10 +9,9 @@ tokens is accepted with probability ``p`` after those before it, the mean is [le
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.arrays import Number
 from ...core.record import changed, record
+from ...core.type_names import Any
 from ...kernels.cost import StepTime
 from .step import StepModel, step_values
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...core.arrays import Number, namespace
 from ...core.errors import InputError
 from ...core.record import fields, record
+from ...core.type_names import Any
 from ...engines.profile import version_number
 from ...estimate.cost import SIXTEEN_BIT
 from ...estimate.hardware import Accelerator

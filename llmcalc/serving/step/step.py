@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import Any
 
 from ...calc.memory.number_formats import Format
 from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
 from ...core.arrays import Number, namespace
 from ...core.record import changed
+from ...core.type_names import Any
 from ...estimate.hardware import Accelerator
 from ...kernels.cost import ACTIVATION_BYTES, NO_COST, ClassFormats, Cost, StepTime
 from ...kernels.efficiency import Efficiencies, Efficiency, Operands

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from ...calc.kv_cache import element_bytes
 from ...calc.memory.number_formats import BITS_A_BYTE
@@ -14,6 +13,7 @@ from ...calc.sharding import Mesh
 from ...core.architecture import Architecture
 from ...core.errors import InputError
 from ...core.record import changed, remembered
+from ...core.type_names import TYPE_CHECKING, Any
 from ...data import table, tables
 from ...engines.profile import read_profile
 from ...estimate.cost import SIXTEEN_BIT
