@@ -49,6 +49,7 @@ PUBLIC = {
     "serve",
     "serving_front",
     "state",
+    "step_time",
     "sweep",
     "traffic",
     "train",

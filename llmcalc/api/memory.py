@@ -93,15 +93,13 @@ def memory(
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
         recompute: training: activation recomputation, such as ``none`` (default), ``full``, ``selective``, ``op``,
             ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
-        dropout: training: whether dropout is active. A config's rates of 0 turn off dropout of attention weights or
-            sub-layers.
+        dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
         loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
             for transformers before 4.49, or ``chunked`` for few logits at a time, as in TRL.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with
-            ``experts_implementation="eager"`` (default: as in the config, otherwise ``loop`` if attention is eager or
-            transformers has no other kernel, and ``grouped`` if not).
+            ``experts_implementation="eager"`` (default: as in the config, or as transformers has a kernel).
         gradients: training: number format of the gradients (default: ``dtype``, or fp32 with LoRA).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each

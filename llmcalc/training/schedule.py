@@ -194,7 +194,7 @@ class Schedule(NamedTuple):
         pipeline: all micro-batches on the slowest stage, and the bubble.
         bubble: waiting for the first and the last micro-batch of the pipeline.
         exchanged: collectives of replicas.
-        shown: part of ``exchanged`` in which nothing is computed.
+        visible: part of ``exchanged`` in which nothing is computed.
         optimizer: the optimizer step.
         rest: what is not computed, and waiting for other ranks.
     """
@@ -203,14 +203,14 @@ class Schedule(NamedTuple):
     pipeline: Number
     bubble: Number
     exchanged: Number
-    shown: Number
+    visible: Number
     optimizer: Number
     rest: Number
 
     @property
     def seconds(self) -> Number:
         """Time of the step."""
-        return self.pipeline + self.shown + self.optimizer + self.rest
+        return self.pipeline + self.visible + self.optimizer + self.rest
 
 
 def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients, overlaps: Overlaps) -> Schedule:
@@ -226,10 +226,10 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     once = _largest(slot.forward + slot.backward for slot in slots)  # of the first and the last micro-batch
     during = shape.gathers * computed + (1 - shape.gathers) * once
     exchanged = c.network * _largest(stage.replicas for stage in stages)
-    shown = _joined(during, exchanged, overlaps.replicas) - during
+    visible = _joined(during, exchanged, overlaps.replicas) - during
     optimizer = c.optimizer * _largest(stage.optimizer for stage in stages)
-    rest = c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + shown)
-    return Schedule(pace, pipeline, bubble, exchanged, shown, optimizer, rest)
+    rest = c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
+    return Schedule(pace, pipeline, bubble, exchanged, visible, optimizer, rest)
 
 
 def _largest(values: Iterable[Number]) -> Number:

@@ -298,7 +298,7 @@ def training_step(
     passes = slowest.forward, slowest.backward, slowest.again, slowest.total - slowest.computed
     names = FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION
     parts = {name: shape.n_batches * seconds for name, seconds in zip(names, passes, strict=True)}
-    parts |= {BUBBLE: found.bubble, REPLICAS: found.shown, OPTIMIZER: found.optimizer, REST: found.rest}
+    parts |= {BUBBLE: found.bubble, REPLICAS: found.visible, OPTIMIZER: found.optimizer, REST: found.rest}
     smallest = found.seconds * NEGLIGIBLE
     parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
-    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.shown))
+    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.visible))

@@ -97,7 +97,7 @@ def test_sparse_peaks_are_no_default() -> None:
     assert found.sparse["fp8"] == 3958 * 10**12
     assert found.peak["fp8"] < found.sparse["fp8"]
     assert accelerator("m4-16gb").checked == "false"
-    assert "fp4" in accelerator("b300").unconfirmed
+    assert "int8" in accelerator("b300").unconfirmed
 
 
 # what drivers report, in GiB

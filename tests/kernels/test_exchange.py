@@ -17,7 +17,8 @@ from llmcalc.kernels import exchange
 from llmcalc.kernels.efficiencies import efficiencies
 from llmcalc.serving.step.step import StepModel, step_values
 from llmcalc.serving.step.step_models import step_model
-from llmcalc.training.kernels import TrainingCoefficients, TrainingKernels
+from llmcalc.training.kernels import Execution, TrainingKernels
+from llmcalc.training.schedule import Overlaps, TrainingCoefficients
 from llmcalc.training.step import TrainingLayout, training_step
 
 H800 = efficiencies().device(accelerators()["h800"])
@@ -75,9 +76,11 @@ def test_training_sends_tokens_of_several_nodes_over_the_network() -> None:
     mesh = Mesh(dp=64, ep=64, etp=1, zero=1, micro_batches=1)
     layout = TrainingLayout(mesh, 1, "none")
     kernels = TrainingKernels(
-        accelerators()["h800"], mesh, Format("bf16", 16), efficiencies(), TrainingCoefficients(1.0, 0.0)
+        accelerators()["h800"], mesh, Format("bf16", 16), efficiencies(), Execution(dispatcher="deepep")
     )
-    found = training_step(architecture, kernels, layout, 4096, 12).parts["communication"]
+    found = training_step(architecture, kernels, layout, 4096, 12, TrainingCoefficients(), Overlaps(), 1.0).parts[
+        "communication"
+    ]
     assert found == pytest.approx(58 * 4 * seconds[4], rel=0.01)
     assert found < 0.8 * 58 * 4 * seconds[1]
 

@@ -40,7 +40,7 @@ def test_collectives_wait_or_run_beside_their_kernels() -> None:
 def test_replicas_run_beside_one_micro_batch_or_all() -> None:
     own = stage(2, 5, replicas=7.0)
     shown = {
-        (hidden, gathers): schedule([own], Shape(3, gathers=gathers), ONE, Overlaps(replicas=hidden)).shown
+        (hidden, gathers): schedule([own], Shape(3, gathers=gathers), ONE, Overlaps(replicas=hidden)).visible
         for hidden in (0, 1) for gathers in (0, 1)
     }  # fmt: skip
     assert shown[0, 0] == pytest.approx(7) == shown[0, 1]

@@ -19,7 +19,7 @@ BLOCK_INPUT = "block input"  # the tensor that a recomputed block saves
 PARTIAL_SUM = ":partial"  # suffix of a product before its sum over ranks
 
 
-class Held(NamedTuple):
+class LaterTensor(NamedTuple):
     """A tensor during the backward pass: the equation before which it is dropped, and the one that needs it first."""
 
     label: str
@@ -28,7 +28,7 @@ class Held(NamedTuple):
     start: int
 
 
-Stored = tuple[dict[str, SavedTensor], tuple[Held, ...]]
+Stored = tuple[dict[str, SavedTensor], tuple[LaterTensor, ...]]
 
 
 def stored_tensors(trace: Liveness, own: Recomputation | None = None) -> Stored:
@@ -43,19 +43,19 @@ def stored_tensors(trace: Liveness, own: Recomputation | None = None) -> Stored:
     if own.is_partial:
         stored |= {tensor.name: tensor for tensor in _operations(trace, own)}
     others = [each._replace(end=0, bytes=scaled(each.bytes, own.group - 1)) for each in held] if own.group > 1 else []
-    entry = Held(BLOCK_INPUT, trace.stream_bytes, 0, len(trace.steps))
+    entry = LaterTensor(BLOCK_INPUT, trace.stream_bytes, 0, len(trace.steps))
     return stored, (*held, entry, *others)
 
 
-def _held(trace: Liveness, tensor: SavedTensor, start: int | None = None) -> Held:
+def _held(trace: Liveness, tensor: SavedTensor, start: int | None = None) -> LaterTensor:
     """Return a tensor in the backward pass. No equation frees one that is saved after the last equation."""
     last = len(trace.steps)
-    return Held(
+    return LaterTensor(
         label(tensor.name), tensor.bytes, tensor.step if tensor.step < last else 0, last if start is None else start
     )
 
 
-def _placed(trace: Liveness) -> list[Placed]:
+def _with_places(trace: Liveness) -> list[Placed]:
     """Return the equations of a block. Those of one layer have the same place before the first dot of their names."""
     return [Placed(step.out.partition(".")[0], step.words) for step in trace.steps]
 
@@ -77,7 +77,7 @@ def _uses(trace: Liveness) -> dict[str, tuple[int | None, set[int]]]:
 def _operations(trace: Liveness, own: Recomputation) -> Iterator[SavedTensor]:
     """Yield the results of products and attention kernels, and of collectives, that ``op`` saves."""
     is_fused = trace.policy.attention == "flash"
-    again, uses = recomputed(_placed(trace), own, is_fused=is_fused), _uses(trace)
+    again, uses = recomputed(_with_places(trace), own, is_fused=is_fused), _uses(trace)
     for name, (maker, _) in uses.items():
         if maker is not None and maker < len(again) and not again[maker]:
             yield trace.saved[name]
@@ -92,10 +92,10 @@ def _operations(trace: Liveness, own: Recomputation) -> Iterator[SavedTensor]:
 
 def _with_modules(trace: Liveness, own: Recomputation) -> Stored:
     """Return the tensors if the equations of modules run again."""
-    parts, uses = regions(_placed(trace), own), _uses(trace)
+    parts, uses = regions(_with_places(trace), own), _uses(trace)
     makers = {step.out: number for number, step in enumerate(trace.steps)}
     again = frozenset[int]().union(*(numbers for numbers, _ in parts))
-    stored, held = dict(trace.saved), dict[str, Held]()
+    stored, held = dict(trace.saved), dict[str, LaterTensor]()
     for numbers, is_discarded in parts:
         drops = {
             name: readers

@@ -18,7 +18,7 @@ from operator import itemgetter
 
 from ...core.amount import Sum, largest_items, scaled, summed
 from ...core.record import NamedTuple
-from .dropped_tensors import Held
+from .dropped_tensors import LaterTensor
 from .liveness import Liveness, label
 from .saved_tensors import SavedTensor
 
@@ -58,7 +58,7 @@ class Segment(NamedTuple):
     label: str
     count: int  # type: ignore[assignment]  # hides tuple.count
     saved: Sum
-    held: tuple[Held, ...]
+    held: tuple[LaterTensor, ...]
     trace: Liveness
     tensors: Mapping[str, SavedTensor]
     gradients: int
