@@ -27,7 +27,7 @@ STACKS = {field.name for record in (Architecture, Stack, Run, Block, Sublayer, B
 KINDS = {*layers.kinds(), *layers.ALIASES}
 FIELDS = {field.name for kind in layers.kinds() for field in fields(layers.find(kind)[0])}
 SHARED = {"d_model", "n_layers", "n_blocks"}  # sizes of a stack, and its number of equal blocks in formulas
-# other things with these names in a file or folder: masks, phases, roles of a state, functions, tensors and places
+# other things with these names in a file or folder: modules of programs, masks, phases, roles of states, functions, ...
 OTHERS = {
     "calc/": {"causal", "window", "chunk", "apart", "n_keys", "n_source"},
     "calc/kv_cache.py": {"conv", "kv"},
@@ -35,7 +35,7 @@ OTHERS = {
     "calc/memory/fit.py": {"memory"},
     "calc/traffic.py": {"kernels"},
     "calc/memory/liveness.py": {"stream"},
-    "calc/memory/recomputation.py": {"blocks", "layernorm", "mlp", "moe", "rmsnorm", "rope"},  # modules of Megatron-Core, and functions
+    "calc/memory/recomputation.py": {"blocks", "layernorm", "mlp", "moe", "rmsnorm", "rope"},
     "calc/memory/training.py": {"head"},
     "calc/memory/saved_tensors.py": {"rope"},
     "calc/memory/zero.py": {"head"},

@@ -151,7 +151,7 @@ def test_the_first_line_of_a_fit_is_the_answer(capsys: Capture) -> None:
         ),
         (
             "fit llama3.2-1b --gpu 12GB:2 --training --dp 2 --zero 3",
-            ["--optimizer adam-8bit --recompute full", "--lora-rank 16", "--gpu 12GB:6 --dp 6"],
+            ["--optimizer adam-8bit --recompute op", "--lora-rank 16", "--gpu 12GB:6 --dp 6"],
         ),
         (
             "fit deepseek-v4-flash h100:4 --seq 1M --batch 64",

@@ -159,7 +159,7 @@ VALUES = {
     "keep": "attention", "laws": "hoffmann-1", "layout": "transformers", "lengths": "1k,2k", "lora_rank": "8",
     "lora_targets": "wq", "loss": "2.1", "max_active": "1B", "max_communication": "1GiB", "max_flops": "1e9",
     "max_memory": "2GiB", "max_params": "1B", "max_state": "1MiB", "max_traffic": "1GiB", "mfu": "40%",
-    "stack": "torchtitan",
+    "recompute": "full", "stack": "torchtitan",
     "micro_batch": "2", "micro_batches": "3", "n_experts": "8", "only": "attention", "optimizer": "sgd",
     "output": "/dev/null", "over": "batch=1,2", "page": "48", "parameters": "7B", "patches": "64", "pp": "2",
     "precision": "fp8", "prefill": "40", "price": "2.5", "prompt": "89", "pue": "1.3", "reserve": "3GiB",

@@ -12,7 +12,7 @@ from ...core.setting import Setting, read_length
 USUAL_GPU = "h100-sxm"
 MOST_COMPARED = 3  # models beside the first
 LARGEST = {"n": 2**14, "users": 2**20, "context": 2**30, "osl": 2**30, "batch": 2**20}
-CHOICES = {"task": ("", "train"), "method": ("", "lora", "qlora"), "recompute": ("", "selective", "full"),
+CHOICES = {"task": ("", "train"), "method": ("", "lora", "qlora"), "recompute": ("", "selective", "op", "full"),
            "loss": ("", "fused")}  # fmt: skip
 TEXTS = ("optimizer", "tokens", "mfu")
 SIZES = (

@@ -35,7 +35,6 @@ TEXTS = {
     "optimizer": "the optimizer {}", "recompute": "{} recomputation", "loss": "a {} cross-entropy",
     "batch": "{} sequences per GPU", "seq": "{:,} tokens per sequence",
 }  # fmt: skip
-ADAPTERS = "the MFU is that of runs that train all parameters; runs of adapters were not measured"
 
 
 class TrainingCase(Case):
@@ -193,7 +192,6 @@ def notes(case: TrainingCase) -> Iterator[str]:
         yield f"no times: {said(case.time_error)}; state the MFU that you expect, such as 40 %"
     else:
         yield "the time covers computation only, without restarts, evaluation and trial runs"
-        yield from [ADAPTERS] if case.state.method else []
 
 
 CASES["train"] = TrainingCase

@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const SELECTS = {
   method: ["Method", [["", "full"], ["lora", "LoRA"], ["qlora", "QLoRA"]]],
   optimizer: ["Optimizer", [["", "AdamW"], ["adam-8bit", "8-bit Adam"], ["adafactor", "Adafactor"], ["lion", "Lion"], ["muon", "Muon"], ["sgd-momentum", "SGD, momentum"], ["sgd", "SGD"]]],
-  recompute: ["Recomputation", [["", "none"], ["selective", "selective"], ["full", "full"]]],
+  recompute: ["Recomputation", [["", "none"], ["selective", "selective"], ["op", "op (torchtitan)"], ["full", "full"]]],
   loss: ["Cross-entropy", [["", "separate"], ["fused", "fused"]]],
 };
 const INPUTS = { tokens: ["Training tokens", "1B"], mfu: ["MFU in percent", "published"] };
