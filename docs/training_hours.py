@@ -33,7 +33,7 @@ SECTIONS = {
     "Training hours of published runs": Section(
         "training_hours.csv",
         hours,
-        "The published hours of some runs include restarts, evaluation or later stages of training. Their layouts are not "
+        "The published hours of some runs include restarts, evaluation or later stages of training. Layouts are not "
         "used.",
         "train",
         "hours days",
