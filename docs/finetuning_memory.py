@@ -62,7 +62,7 @@ def fms() -> Iterator[Row]:
 
 
 def answerai() -> Iterator[Row]:
-    """Reserved memory, of which the predictions lack the allocator's part."""
+    """Measured values include memory that the allocator reserves. The predictions do not."""
     for row in read("finetuning_peaks_answerai.csv"):
         is_offloaded = row["offload"] == "yes"
         found = peak(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
@@ -14,6 +14,9 @@ from ..core.record import changed
 from ..estimate.hardware import NODE
 from .layouts import Layout, best_layout
 from .memory import memory_of, serving_stages, worst_stage
+
+if TYPE_CHECKING:
+    from ..calc.memory.training import TrainingMemory
 
 # PyTorch's allocator holds a part beyond the tensors that come and go: 13 % of them in the row of
 # docs/data/finetuning_peaks_fms.csv where nvidia-smi shows the least (Mixtral-8x7B, 8 sequences), after 1 GiB
@@ -49,8 +52,8 @@ def check_fit(
 
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
-        varying = result.peak - result.weights - result.optimizer if arguments.get("lora_rank") else 0
-        return Fit(memory_bytes, reserve, result.peak + varying // ALLOCATOR_SHARE, count, result)
+        assert not isinstance(result, InferenceMemory)
+        return Fit(memory_bytes, reserve, result.peak + held_by_allocator(result.worst), count, result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -68,6 +71,20 @@ def check_fit(
         return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
+
+
+def held_by_allocator(memory: TrainingMemory) -> int:
+    """Return the bytes that the allocator of a program that trains adapters holds beyond those in use."""
+    if memory.recipe.adapters is None:
+        return 0
+    return (memory.peak - memory.weights - memory.optimizer) // ALLOCATOR_SHARE
+
+
+def has_room(memory: TrainingMemory, room: int) -> bool:
+    """Return whether a step needs at most a number of bytes, with what the allocator holds."""
+    if memory.recipe.adapters is None:
+        return memory.fits(room)  # which ends at the first moment without room
+    return memory.peak + held_by_allocator(memory) <= room
 
 
 def with_room_on_host(result: InferenceMemory, memory_bytes: int, shared: int | None) -> InferenceMemory:

@@ -62,13 +62,18 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
     """Compute the memory with valid settings of ``memory``, which may have no effect, as at one point of a sweep."""
     own = {setting.name: setting.default for setting in SETTINGS} | settings
     seq = default_seq(architecture) if own["seq"] is None else own["seq"]
-    mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
     if own["mode"] == "inference":
-        served = {setting.name: own[setting.name] for setting in SERVED} | {"seq": seq, "mesh": serving_mesh(mesh)}
+        mesh = serving_mesh(own["mesh"] or Mesh())
+        served = {setting.name: own[setting.name] for setting in SERVED} | {"seq": seq, "mesh": mesh}
         return worst_stage(architecture, serving_stages(architecture, **served))
+    return _training_memory(architecture, {**own, "seq": seq})
+
+
+def _training_memory(architecture: Architecture, own: dict[str, Any]) -> ParallelMemory:
     from ..calc.memory.pipeline import parallel_memory  # needed only by training
     from ..checkpoint.stored_tensors import largest_stored_tensor
 
+    mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
     check_expert_ranks(mesh)
     width = number_format(dtype).bits // BITS_A_BYTE
     rank = own["lora_rank"]
@@ -97,7 +102,7 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
         stream_bytes=FP32_BYTES if is_prepared or (is_peft and is_sharded) else 0,
     )  # fmt: skip
     workload = Workload(
-        batch=own["batch"], seq=seq, target_seq=own["target_seq"], mode="train", convention=convention,
+        batch=own["batch"], seq=own["seq"], target_seq=own["target_seq"], mode="train", convention=convention,
         extend=own["extend"],
     )  # fmt: skip
     stored = largest_stored_tensor if convention == "torch" and architecture.layout else None

@@ -23,7 +23,7 @@ from ..core.type_names import Any
 from .settings import CACHE_FORMAT, DTYPE, ENGINE, PLAIN, WEIGHTS
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
-_RANKS = {  # without them, a layout is chosen, so that 1 is no default
+_RANKS = {  # if none is given, the layout is chosen: the default is not 1
     each.name: changed(each, part="layout", needs=("no_front",), usual=None) for each in MESH
 }
 _OF_REQUESTS: dict[str, Any] = {"part": "requests", "needs": ("requests",)}

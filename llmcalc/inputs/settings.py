@@ -234,7 +234,7 @@ def whole_layout(sizes: Mapping[str, Any], count: int) -> dict[str, Any]:
 
 
 def mesh_on(settings: Mapping[str, Any], count: int) -> Mesh:
-    """Return the mesh specified by individual fields on a number of GPUs, of which data parallelism takes the rest.
+    """Return the mesh specified by individual fields. By default, data parallelism uses all remaining GPUs.
 
     Experts that do not fit in data-parallel ranks alone are on single ranks.
     """

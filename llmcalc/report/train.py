@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..calc.sharding import MESH
+from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..core.record import changed
-from ..estimate.cost import Span
+from ..data import table
+from ..estimate.cost import Span, is_of_mixtures
 from ..estimate.prices import usual_price
 from ..training.published_runs import (
     is_published_accelerator,
@@ -16,7 +18,7 @@ from ..training.published_runs import (
     published_fact,
     published_hours,
 )
-from ..training.result import Training
+from ..training.result import PUBLISHED_MFU, STEPS, Training
 from ..training.run import SETTINGS
 from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
@@ -70,7 +72,7 @@ def _answer(run: Training) -> str:
         return short or f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
     cost = f", ${three_digits(run.usual_cost)}" if run.usual_cost is not None else ""
     time, step = f"{_days_text(run.answer.days)}{cost}", run.step_time
-    if step is None or run.basis != "steps":
+    if step is None or run.basis != STEPS:
         return "; ".join(filter(None, (short, f"{time} at the {run.basis} of {percent(run.machine.mfu.mid)}")))
     if step.origin == WITHOUT_ROOM:
         short = "! no usual layout fits in memory; with more memory"
@@ -114,10 +116,10 @@ def _summary(run: Training) -> Iterator[Fact]:
     if answer is None:
         return
     yield _spread("days", answer.days, _restarts(run))
-    yield _spread("GPU-hours", answer.hours, f"by {run.basis}" if run.basis != "steps" else "")
+    yield _spread("GPU-hours", answer.hours, f"by {run.basis}" if run.basis != STEPS else "")
     yield from _published(run)
     if other := run.other_hours:
-        yield _spread("by published MFU" if run.basis == "steps" else "by its steps", other, "GPU-hours")
+        yield _spread("by published MFU" if run.basis == STEPS else "by its steps", other, "GPU-hours")
     if run.price and run.usual_cost is not None:
         usual, hours = usual_price(machine.accelerator, run.price), answer.hours
         low, high = run.price.low, run.price.high
@@ -166,7 +168,7 @@ def _facts(run: Training) -> Iterator[Fact]:
     of_adapters = f", {run.compute / run.step.matmul:.1%} of those of all parameters" if run.adapters else ""
     yield Fact("compute", run.compute, "FLOPs", f"matmul, exact; {about(run.pf_days, '')} PF-days{of_adapters}")
     if run.steps is not None and run.batch_tokens is not None:
-        yield Fact("steps", run.steps, "", f"{run.batch_tokens:,} tokens each")
+        yield Fact(STEPS, run.steps, "", f"{run.batch_tokens:,} tokens each")
     if run.hours and run.days:
         yield span_fact("accelerator-hours", run.hours)
         yield span_fact("days", run.days)
@@ -194,9 +196,12 @@ def _rules(run: Training) -> dict[str, int]:
 
 
 def _alerts(run: Training) -> Iterator[str]:
-    """Yield a warning of a step without room."""
+    """Yield warnings of a step without room, and of a mixture of experts with the utilisation of dense models."""
     if run.step_time and run.step_time.origin == WITHOUT_ROOM:
         yield "no usual layout fits in memory; llmcalc fit lists the ways to train that fit"
+    machine = run.machine if run.basis == PUBLISHED_MFU else None
+    if machine and not is_of_mixtures(machine, table("utilisation")) and expert_layers(run.architecture):
+        yield spelled("the MFU is that of dense models; mixtures of experts usually reach less; set {mfu}")
 
 
 def _origins(run: Training, stated: bool, seq_stated: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..calc.memory.recomputation import NONE, UNKNOWN
 from ..core.errors import spelled
 from ..training.result import Training
 from ..training.training_time import FASTEST, TrainingTime
@@ -57,8 +58,10 @@ def step_notes(run: Training) -> Iterator[str]:
 def _layout_notes(timed: TrainingTime) -> Iterator[str]:
     layout = timed.step.layout
     sizes = f"{mesh_line(layout.mesh)}, micro-batches of {layout.micro_batch}, {timed.tokens:,} tokens"
-    again = "without recomputation" if layout.recompute == "none" else f"{layout.recompute} recomputation"
+    again = "without recomputation" if layout.recompute == NONE else f"{layout.recompute} recomputation"
     yield f"a step by its operations: {sizes}, {again}"
+    if layout.recompute == UNKNOWN:
+        yield "the time of a step is that without recomputation, as what is recomputed is not modelled"
     if timed.origin == FASTEST:
         yield spelled("this layout is the fastest of the usual ones that fit; set {dp}, {tp} and {pp}")
     yield from (f"the interval is wider: {reason}" for reason in timed.interval.reasons)

@@ -140,6 +140,7 @@ class TrainingKernels(KernelCosts):
         for weight in operation.weights:
             if weight.tensor.name in adapters.targets:
                 columns = weight.elements // (operation.inner * operation.batch)
+                # inputs, the small activations twice, and outputs: written, read, and added to those of the matrix
                 moved = rows * (operation.inner + 2 * rank + 3 * columns) * ACTIVATION_BYTES * operation.batch
                 seconds = self.moving(moved)
                 found = _added(found, _passes((4, 7), memory=(seconds, 2 * seconds)))

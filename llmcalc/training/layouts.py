@@ -11,6 +11,7 @@ from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import stage_memories
+from ..calc.memory.recomputation import FULL, NONE
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
 from ..core.architecture import Architecture
@@ -19,6 +20,7 @@ from ..core.interval import Interval
 from ..core.record import changed, remembered
 from ..core.workload import Workload
 from ..data import table
+from ..fitting.check import has_room
 from ..fitting.layouts import divisors
 from ..inputs.defaults import RESERVE
 from ..inputs.settings import check_expert_ranks
@@ -28,7 +30,7 @@ from ..kernels.interval import time_interval
 from .kernels import Execution, TrainingKernels
 from .programs import coefficients
 from .schedule import TrainingCoefficients
-from .step import FULL, NO_RECOMPUTATION, TrainingLayout, TrainingStep, training_step
+from .step import TrainingLayout, TrainingStep, stage_works, training_step
 from .training_time import FASTEST, GIVEN, WITHOUT_ROOM, TrainingTime
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def training_time(
     found = step_on(run, layout, own) if layout else fastest(run, own)
     if found is None:
         origin, whole = WITHOUT_ROOM, Mesh(dp=machine.count, zero=3 if machine.count > 1 else 0)
-        found = step_on(run, layout_on(whole, 1, NO_RECOMPUTATION, run.step_sequences), own)
+        found = step_on(run, layout_on(whole, 1, NONE, run.step_sequences), own)
     step, model = found
     interval = step_interval(run, step.seconds, model.efficiencies.values())
     counted = flops(architecture, seq=run.seq, extend=True, mode="train", attention=run.count)
@@ -105,11 +107,11 @@ def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
 
 def step_on(run: Run, layout: TrainingLayout, fitted: TrainingCoefficients) -> tuple[TrainingStep, TrainingKernels]:
     """Return the time of a step on a layout, and the model of its kernels."""
-    model = kernels_on(run, layout.mesh)
-    own = run.architecture, model, layout, run.seq, run.state_bytes
-    assert run.machine is not None
-    factor = run.program.factor_on(run.machine.accelerator, run.machine.number_format)
-    return training_step(*own, fitted, run.program.overlaps, factor), model
+    model, machine, program = kernels_on(run, layout.mesh), run.machine, run.program
+    assert machine is not None
+    stages = stage_works(run.architecture, model, layout, run.seq, run.state_bytes)
+    factor = program.factor_on(machine.accelerator, machine.number_format)
+    return training_step(layout, stages, machine.accelerator.node, fitted, program.overlaps, factor), model
 
 
 def layout_on(
@@ -182,20 +184,20 @@ def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
     assert run.machine is not None
     check_expert_ranks(mesh)
     room = run.machine.accelerator.usable_bytes - read_size(RESERVE, "reserve")
-    whole, states = padded(run.architecture, mesh.pp), run.states.worst
+    whole, trained = padded(run.architecture, mesh.pp), run.trained.worst
 
     def fitting(size: int, recompute: str) -> TrainingLayout | None:
         if size * mesh.dp > run.step_sequences:
             return None
         layout = layout_on(mesh, size, recompute, run.step_sequences)
         workload = Workload(batch=size, seq=run.seq, mode="train", extend=True)
-        policy = changed(states.policy, recompute=recompute)
-        stages = stage_memories(whole, workload, policy, states.recipe, layout.mesh)
-        return layout if all(stage.fits(room) for stage in stages) else None
+        policy = changed(trained.policy, recompute=recompute)
+        stages = stage_memories(whole, workload, policy, trained.recipe, layout.mesh)
+        return layout if all(has_room(stage, room) for stage in stages) else None
 
-    if not (found := fitting(1, NO_RECOMPUTATION)):
+    if not (found := fitting(1, NONE)):
         return fitting(1, FULL)
     size = 2
-    while size * run.seq <= MICRO_BATCH_TOKENS and (larger := fitting(size, NO_RECOMPUTATION)):
+    while size * run.seq <= MICRO_BATCH_TOKENS and (larger := fitting(size, NONE)):
         found, size = larger, 2 * size
     return found

@@ -39,7 +39,7 @@ class Program:
 
     def slower_attention(self, family: str) -> float:
         """Return the time of attention relative to the kernels that were measured on a family of accelerators."""
-        slower = table("training_time")["flash"].get(self.flash, {})
+        slower = table("training_time")["flash"][str(self.flash)]
         return float(slower.get(family, slower.get("other", 1.0)))
 
     def is_known_on(self, accelerator: Accelerator, number_format: str) -> bool:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from .result import Training
 
 OF_RUNS = (0.1, 0.5, 0.9)  # quantiles of the hours of published runs
-MOST_OTHER_TOKENS = 0.1  # share by which the tokens of a run may differ from those of the published one
-MOST_LONGER = 1.25  # FLOPs per token of a run of longer sequences that is still compared with the published one
 
 
 def published_tokens(architecture: Architecture) -> int:

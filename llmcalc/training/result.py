@@ -23,6 +23,7 @@ from ..estimate.scaling.forms import TRAIN
 from .published_runs import as_other_runs
 from .training_time import TrainingTime
 
+STEPS, GIVEN_MFU, PUBLISHED_MFU = "steps", "given MFU", "published MFU"  # on which hours rest
 SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
 
@@ -197,8 +198,7 @@ class Training(NotebookDisplay):
         """What the hours rest on, or an empty text without GPUs."""
         if self.machine is None:
             return ""
-        source = self.machine.mfu_source
-        return "given MFU" if source == AS_GIVEN else "steps" if source == FROM_OPERATIONS else "published MFU"
+        return {AS_GIVEN: GIVEN_MFU, FROM_OPERATIONS: STEPS}.get(self.machine.mfu_source, PUBLISHED_MFU)
 
     @property
     def token_bytes(self) -> int | None:

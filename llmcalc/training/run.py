@@ -10,6 +10,7 @@ from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
 from ..calc.memory.optimizer import Adapters
 from ..calc.memory.pipeline import ParallelMemory
+from ..calc.memory.recomputation import NONE
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
@@ -32,14 +33,13 @@ from .machine import MACHINE, read_machine
 from .programs import Program, program
 from .published_runs import published_tokens
 from .result import Training
-from .step import NO_RECOMPUTATION
 from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
     changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
-    changed(RECOMPUTE, default=NO_RECOMPUTATION, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
+    changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 
@@ -83,7 +83,7 @@ class Run:
     machine: Machine | None = None
     mesh: Mesh | None = None
     micro_batch: int = 1
-    recompute: str = NO_RECOMPUTATION
+    recompute: str = NONE
     formats: Mapping[str, Any] = {"dtype": "bf16", "optimizer": "adamw"}
     adapters: Mapping[str, Any] = {}
     program: Program = program("")
@@ -112,8 +112,7 @@ class Run:
     @cached_property
     def own_adapters(self) -> Adapters | None:
         """Low-rank adapters, if only these are trained."""
-        targets = self.adapters.get("lora_targets") or self.program.lora_targets
-        return adapters_of(self.architecture, self.adapters.get("lora_rank"), targets)
+        return adapters_of(self.architecture, self.adapters.get("lora_rank"), self.adapters.get("lora_targets"))
 
     @property
     def step_tokens(self) -> int:
@@ -130,6 +129,15 @@ class Run:
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
         found = memory_of(self.architecture, mode="training", seq=1, **self.formats)
+        assert isinstance(found, ParallelMemory)
+        return found
+
+    @cached_property
+    def trained(self) -> ParallelMemory:
+        """Memory of a short step in which what the run trains is trained, on one rank."""
+        if self.own_adapters is None:
+            return self.states
+        found = memory_of(self.architecture, mode="training", seq=1, **self.formats, **self.adapters)
         assert isinstance(found, ParallelMemory)
         return found
 
@@ -214,7 +222,6 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     """
     own = read_lengths({**{setting.name: setting.default for setting in SETTINGS}, **given})
     check_values(SETTINGS, own)
-    targets = own["lora_targets"] and read_texts(own["lora_targets"], "lora_targets")
     tokens, batch_tokens = (
         None if own[name] is None else whole_number(own[name], name) for name in ("tokens", "batch_tokens")
     )
@@ -227,10 +234,16 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     return Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
-        {"lora_rank": own["lora_rank"], "lora_targets": targets}, program(own["stack"]),
+        read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
         given_fit=own["fit"],
     )  # fmt: skip
+
+
+def read_adapters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rank and the matrices of LoRA, which are those of the training program if none are named."""
+    named = given["lora_targets"] and read_texts(given["lora_targets"], "lora_targets")
+    return {"lora_rank": given["lora_rank"], "lora_targets": named or program(given["stack"]).lora_targets or None}
 
 
 def whole_number(value: float | str, parameter: str) -> int:

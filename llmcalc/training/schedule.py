@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from ..core.arrays import Number, namespace
-from ..core.record import NamedTuple, fields, record
+from ..core.record import NamedTuple, record
 from ..kernels.tiles import MICRO
 
 FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION = "forward", "backward", "recomputation"
@@ -104,11 +104,6 @@ class TrainingCoefficients:
     step_ms: float = 0.0
     waiting: float = 0.0
 
-    @classmethod
-    def names(cls) -> list[str]:
-        """Return the names of all coefficients."""
-        return [field.name for field in fields(cls)]
-
 
 class Overlaps(NamedTuple):
     """Which collectives a program runs at the same time as kernels, as 0 or 1.
@@ -190,6 +185,7 @@ class Schedule(NamedTuple):
     """Seconds of a step.
 
     Attributes:
+        slots: a micro-batch on each stage.
         pace: a micro-batch on the slowest stage.
         pipeline: all micro-batches on the slowest stage, and the bubble.
         bubble: waiting for the first and the last micro-batch of the pipeline.
@@ -199,6 +195,7 @@ class Schedule(NamedTuple):
         rest: what is not computed, and waiting for other ranks.
     """
 
+    slots: Sequence[Slot]
     pace: Number
     pipeline: Number
     bubble: Number
@@ -229,7 +226,7 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     visible = _joined(during, exchanged, overlaps.replicas) - during
     optimizer = c.optimizer * _largest(stage.optimizer for stage in stages)
     rest = c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
-    return Schedule(pace, pipeline, bubble, exchanged, visible, optimizer, rest)
+    return Schedule(slots, pace, pipeline, bubble, exchanged, visible, optimizer, rest)
 
 
 def _largest(values: Iterable[Number]) -> Number:

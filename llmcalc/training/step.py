@@ -48,10 +48,8 @@ from .schedule import (
     TrainingCoefficients,
     Work,
     schedule,
-    slot_of,
 )
 
-NO_RECOMPUTATION, SELECTIVE, FULL = "none", "selective", "full"
 TP, EP, ETP, CP = GROUPS = "tp", "ep", "etp", "cp"  # of the collectives of a pass
 NEGLIGIBLE = 1e-12  # share of a step that is a rounding error
 DP, PP = "dp", "pp"
@@ -150,7 +148,7 @@ class _Stage:
         for each in collectives:
             moved = message_bytes(self.model, each, each.elements, values)
             is_plain = each.kind == ALL_TO_ALL and self.model.execution.dispatcher != DEEPEP
-            if is_plain:  # a copy of a token for each of its experts
+            if is_plain:  # a token is sent to each of its experts, also to several on one rank
                 moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
@@ -275,26 +273,22 @@ def shape_of(layout: TrainingLayout, node: int) -> Shape:
 
 
 def training_step(
-    architecture: Architecture, model: TrainingKernels, layout: TrainingLayout, seq: int, state_bytes: float,
-    coefficients: TrainingCoefficients, overlaps: Overlaps, factor: float,
+    layout: TrainingLayout, stages: Sequence[StageWork], node: int, coefficients: TrainingCoefficients,
+    overlaps: Overlaps, factor: float,
 ) -> TrainingStep:  # fmt: skip
     """Return the time of a training step.
 
     Args:
-        architecture: the model.
-        model: work of the kernels on the mesh of the layout.
         layout: how the step is divided over the GPUs.
-        seq: tokens per sequence.
-        state_bytes: bytes of optimizer states and master copy per parameter.
+        stages: work of the distinct pipeline stages.
+        node: number of GPUs in a node.
         coefficients: coefficients that are fitted to published steps.
         overlaps: which collectives the program runs at the same time as kernels.
         factor: time of its steps relative to that of any program.
     """
-    stages = stage_works(architecture, model, layout, seq, state_bytes)
-    shape = shape_of(layout, model.accelerator.node)
+    shape = shape_of(layout, node)
     found = schedule(stages, shape, coefficients, overlaps)
-    slots = [slot_of(stage, coefficients, overlaps) for stage in stages]
-    slowest = max(slots, key=lambda slot: slot.total)
+    slowest = max(found.slots, key=lambda slot: slot.total)
     passes = slowest.forward, slowest.backward, slowest.again, slowest.total - slowest.computed
     names = FORWARD_PASS, BACKWARD_PASS, RECOMPUTATION, COMMUNICATION
     parts = {name: shape.n_batches * seconds for name, seconds in zip(names, passes, strict=True)}

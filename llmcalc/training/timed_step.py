@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..calc.memory.recomputation import NONE
 from ..calc.sharding import MESH, Mesh
 from ..core.errors import InputError, SizeError
 from ..core.record import changed
-from ..core.setting import check_values, read_lengths, read_texts
+from ..core.setting import check_values, read_lengths
 from ..estimate.cost import AS_GIVEN, Machine, Span
 from ..fitting.layouts import divisors
 from ..inputs.defaults import default_seq
@@ -21,8 +22,8 @@ from .kernels import FLASH
 from .layouts import layout_on, training_time
 from .machine import precision_of
 from .programs import program
-from .run import Run
-from .step import NO_RECOMPUTATION, TrainingLayout
+from .run import Run, read_adapters
+from .step import TrainingLayout
 from .training_time import TrainingTime
 
 GIGA = 10**9
@@ -56,11 +57,10 @@ def read_step(given: Mapping[str, Any]) -> tuple[Run, list[TrainingLayout]]:
         accelerator = changed(accelerator, network=network * GIGA)
     machine = Machine(accelerator, count, precision_of(accelerator, own["precision"]), Span(1, 1, 1), AS_GIVEN)
     seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])
-    targets = own["lora_targets"] and read_texts(own["lora_targets"], "lora_targets")
     tokens = (own["batch"] or count) * seq
     run = Run(
         architecture, tokens, seq, batch_tokens=tokens, machine=machine, extend=True,
-        adapters={"lora_rank": own["lora_rank"], "lora_targets": targets}, program=program(own["stack"]),
+        adapters=read_adapters(own), program=program(own["stack"]),
         attention=own["attention"] or FLASH, is_compiled=own["compile"], zero_group=own["zero_group"],
         dispatcher=own["dispatcher"] or "",
     )  # fmt: skip
@@ -91,4 +91,4 @@ def _layouts(run: Run, mesh: Mesh, own: Mapping[str, Any]) -> Iterator[TrainingL
             raise SizeError(text, parameter="micro_batch")
         sizes = [size]
     for size in sizes:
-        yield layout_on(mesh, size, own["recompute"] or NO_RECOMPUTATION, batch, run.zero_group)
+        yield layout_on(mesh, size, own["recompute"] or NONE, batch, run.zero_group)

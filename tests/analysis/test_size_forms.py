@@ -77,15 +77,17 @@ def test_every_point_equals_that_of_a_loaded_model(data: st.DataObject) -> None:
 def test_each_size_of_each_preset_has_the_values_of_loaded_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "FEWEST_COMPILED", 1)
     for number, (variable, usual) in enumerate(sizes_of(name).items()):
-        sizes = list(dict.fromkeys([usual, 2 * usual, usual + 1, max(usual // 2, 1), 1]))
+        sizes = list(dict.fromkeys([usual, 2 * usual, 3 * usual, usual + 1, max(usual // 2, 1), 1]))
         quantity = ("params.total", "flops.total", "state.bytes")[number % 3]
         workload: dict[str, Any] = {} if number % 3 == 0 else {"seq": 37, "batch": 2, "extend": True}
         expected = [one_by_one(name, quantity, {variable: size}, **workload) for size in sizes]
         if set(expected) == {None}:
+            with pytest.raises(InputError):
+                llmcalc.sweep(name, quantity, {variable: sizes}, skip_invalid=True, **workload)
             continue
-        found = llmcalc.sweep(name, quantity, {variable: sizes}, skip_invalid=True, **workload).values[quantity]
-        pairs = zip(sizes, expected, found.tolist(), strict=True)
-        assert not [each for each in pairs if each[1] not in (None, each[2])], (variable, quantity)
+        found = llmcalc.sweep(name, quantity, {variable: sizes}, skip_invalid=True, **workload)
+        values = {size: value for (size,), (value,), _ in found.rows()}
+        assert values == dict(zip(sizes, expected, strict=True)), (variable, quantity)
 
 
 def test_lengths_vary_with_the_sizes_of_the_model() -> None:

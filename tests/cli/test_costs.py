@@ -276,6 +276,23 @@ def test_published_hours_of_other_accelerators_name_them(capsys: Capture) -> Non
     assert re.search("published run +3.55M +on NVIDIA V100\n", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("train switch-c --tokens 1T --gpu tpu-v5p:64", True),  # steps of two stacks are not modelled
+        ("train switch-c --tokens 1T --gpu h800:64", False),  # whose utilisation is that of a mixture
+        ("train switch-c --tokens 1T --gpu h100:64 --mfu 20%", False),
+        ("train t5-11b --tokens 1T --gpu h100:64", False),
+        ("train gpt-oss-120b --tokens 1T --gpu tpu-v5p:64", False),
+    ],
+)
+def test_a_mixture_of_experts_with_the_mfu_of_dense_models_is_warned_of(
+    line: str, expected: bool, capsys: Capture
+) -> None:
+    assert main(line.split()) == 0
+    assert ("the MFU is that of dense models" in " ".join(capsys.readouterr().out.split())) == expected
+
+
 def test_a_step_that_fits_on_no_layout_is_warned_of(capsys: Capture) -> None:
     def printed(line: str) -> str:
         assert main(line.split()) == 0

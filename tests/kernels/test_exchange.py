@@ -19,7 +19,7 @@ from llmcalc.serving.step.step import StepModel, step_values
 from llmcalc.serving.step.step_models import step_model
 from llmcalc.training.kernels import Execution, TrainingKernels
 from llmcalc.training.schedule import Overlaps, TrainingCoefficients
-from llmcalc.training.step import TrainingLayout, training_step
+from llmcalc.training.step import TrainingLayout, stage_works, training_step
 
 H800 = efficiencies().device(accelerators()["h800"])
 
@@ -78,9 +78,8 @@ def test_training_sends_tokens_of_several_nodes_over_the_network() -> None:
     kernels = TrainingKernels(
         accelerators()["h800"], mesh, Format("bf16", 16), efficiencies(), Execution(dispatcher="deepep")
     )
-    found = training_step(architecture, kernels, layout, 4096, 12, TrainingCoefficients(), Overlaps(), 1.0).parts[
-        "communication"
-    ]
+    stages = stage_works(architecture, kernels, layout, 4096, 12)
+    found = training_step(layout, stages, 8, TrainingCoefficients(), Overlaps(), 1.0).parts["communication"]
     assert found == pytest.approx(58 * 4 * seconds[4], rel=0.01)
     assert found < 0.8 * 58 * 4 * seconds[1]
 

@@ -9,6 +9,7 @@ import pytest
 import llmcalc
 from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.memory.optimizer import Adapters
+from llmcalc.calc.memory.recomputation import FULL, SELECTIVE
 from llmcalc.calc.sharding import Mesh
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.kernels.efficiencies import efficiencies
@@ -25,7 +26,7 @@ from llmcalc.training.schedule import (
     Overlaps,
     TrainingCoefficients,
 )
-from llmcalc.training.step import FULL, SELECTIVE, TrainingLayout, TrainingStep, training_step
+from llmcalc.training.step import TrainingLayout, TrainingStep, stage_works, training_step
 
 MODELS = sorted({location.file: name for name, location in names().items()}.values())
 SEQ, NONE = 2053, "none"
@@ -39,9 +40,9 @@ def step(
 ) -> TrainingStep:  # fmt: skip
     mesh = mesh or Mesh()
     model = TrainingKernels(accelerator(gpu), mesh, Format(number_format, 16), efficiencies(), execution or Execution())
-    return training_step(
-        llmcalc.load(name), model, TrainingLayout(mesh, micro_batch, recompute), seq, 12, coefficients, overlaps, 1.0
-    )
+    layout = TrainingLayout(mesh, micro_batch, recompute)
+    stages = stage_works(llmcalc.load(name), model, layout, seq, 12)
+    return training_step(layout, stages, model.accelerator.node, coefficients, overlaps, 1.0)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -102,6 +102,12 @@ def test_a_group_of_zero_gathers_weights_over_fewer_ranks() -> None:
     assert part.seconds < whole.seconds
 
 
+def test_attention_is_slower_in_older_generations_of_flash_attention() -> None:
+    for family, slower in (("sm90", (2.4, 1.6, 1.0)), ("sm80", (1.5, 1.0, 1.0))):
+        found = tuple(program(name).slower_attention(family) for name in ("llm-foundry", "torchtitan", "megatron-core"))
+        assert found == slower
+
+
 def test_programs_have_facts_and_factors() -> None:
     assert program("no such program") is programs()[""]
     for name, each in programs().items():

@@ -9,7 +9,9 @@ import pytest
 
 import llmcalc
 from llmcalc.estimate.cost import FROM_OPERATIONS
+from llmcalc.report.training_step import step_notes
 from llmcalc.training.layouts import meshes, padded, padding
+from llmcalc.training.run import read_run
 from llmcalc.training.training_time import FASTEST, GIVEN, WITHOUT_ROOM
 
 
@@ -140,3 +142,48 @@ def test_experts_are_divided_over_at_most_64_gpus() -> None:
     model = llmcalc.load("qwen3-30b-a3b", overrides=["n_experts=130"])
     found = {mesh.ep for choices in meshes(model, 130, 8, 997) for mesh in choices if mesh.dp == 130}
     assert found == {5, 26}
+
+
+def test_a_layout_of_adapters_has_the_memory_of_adapters() -> None:
+    """All states of 70B parameters need more than 8 GPUs, and adapters with frozen weights do not."""
+    whole, adapters = (llmcalc.train("llama3-70b", "1B", gpu="h100:8", lora_rank=rank).step_time for rank in (None, 16))
+    assert whole
+    assert adapters
+    assert (whole.origin, adapters.origin) == (WITHOUT_ROOM, FASTEST)
+    layout = adapters.step.layout
+    found = llmcalc.train("llama3-70b", "1B", gpu="h100:8", lora_rank=16, mesh=layout.mesh, recompute=layout.recompute,
+                          micro_batch=layout.micro_batch).fit  # fmt: skip
+    assert found
+    assert found.fits
+
+
+def test_time_and_memory_have_the_adapters_of_the_program() -> None:
+    def run(**named: Any) -> Any:
+        own = {
+            "seq": 2048,
+            "gpu": "h100:8",
+            "mesh": llmcalc.Mesh(dp=8, zero=3),
+            "lora_rank": 16,
+            "stack": "mlperf-nemo",
+        }
+        return llmcalc.train("llama2-70b", "1B", **{**own, **named})
+
+    usual, same, every = run(), run(lora_targets=["wq", "wk", "wv", "wo"]), run(lora_targets=["all-linear"])
+    assert usual.step_time.seconds == same.step_time.seconds < every.step_time.seconds
+    assert usual.fit.needed == same.fit.needed < every.fit.needed
+    assert usual.weights_bytes == same.weights_bytes < every.weights_bytes
+
+
+def test_a_step_has_the_attention_of_the_training_file() -> None:
+    own = {"model": "llama3-8b", "tokens": "1B", "gpu": "h100:8", "mesh": llmcalc.Mesh(dp=8, zero=3), "seq": 8192}
+    plain, stored = read_run(own), read_run(own, {"mode": "training", "attention": "eager"})
+    assert plain.step
+    assert stored.step
+    assert stored.step.seconds > 1.2 * plain.step.seconds
+
+
+def test_a_step_of_unknown_recomputation_says_what_it_leaves_out() -> None:
+    mesh = llmcalc.Mesh(dp=8, zero=3)
+    for recompute, is_said in (("unknown", True), ("full", False)):
+        run = llmcalc.train("llama3-8b", "1B", gpu="h100:8", mesh=mesh, recompute=recompute)
+        assert any("without recomputation, as" in note for note in step_notes(run)) is is_said

@@ -65,13 +65,21 @@ def test_a_step_that_does_not_fit_has_no_times_and_changes_that_help() -> None:
         assert panel("verdict", {**LARGE, **change["set"]})["fits"], change
 
 
-def test_times_need_a_utilisation() -> None:
+def test_times_without_a_published_utilisation_are_those_of_train() -> None:
     unknown, given = panel("verdict", UNKNOWN), panel("verdict", {**UNKNOWN, "mfu": "35"})
-    assert "no published utilisation" in unknown["time_error"]
-    assert "time" not in {fact["why"] for fact in unknown["facts"]}
+    assert unknown["time_error"] == ""
+    run = llmcalc.train("gpt2", "1B", seq=1024, gpu="rtx-4090:1")  # as the page assumes
+    assert run.days
+    assert next(fact for fact in unknown["facts"] if fact["why"] == "time")["value"] == run.days.mid
     time = next(fact for fact in given["facts"] if fact["why"] == "time")
     assert time["evidence"] == "assumed"
     assert given["time_error"] == ""
+
+
+def test_times_need_the_figures_of_an_accelerator() -> None:
+    unknown = panel("verdict", {**UNKNOWN, "gpu": "tpu-v2", "n": 64})
+    assert "no confirmed memory bandwidth" in unknown["time_error"]
+    assert "time" not in {fact["why"] for fact in unknown["facts"]}
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -4,8 +4,8 @@
 ``full``        the layers from their inputs; ``full:K`` saves one input for every K layers (Megatron-LM: ``uniform``)
 ``layer:N``     every N-th layer from its input (torchtitan, torchtune); ``fraction:P`` of the layers (fms-fsdp)
 ``blocks:N``    the first N layers of each pipeline stage from their inputs (Megatron-LM: ``block``)
-``op``          every equation but attention kernels and products, of which every second is recomputed (torchtitan);
-                ``op:N`` recomputes every N-th product
+``op``          every equation except attention kernels and every other product (torchtitan); ``op:N`` recomputes every
+                N-th product
 ``selective``   attention between its projections, which is the module ``core_attn``
 modules         equations of parts of a layer, such as ``moe_act,layernorm`` (Megatron-Core)
 ``unknown``     something between ``none`` and ``full`` that is not modelled. Memory is computed without recomputation
@@ -155,7 +155,7 @@ def recomputed(equations: Sequence[Placed], own: Recomputation, *, is_fused: boo
 def equation_words(declaration: Declaration, layer: Declaration) -> dict[str, frozenset[str]]:
     """Return the words that name each equation of a declaration.
 
-    ``layer`` is the declaration of the whole layer, of which the declaration may be an inner one.
+    ``layer`` is the declaration of the whole layer. It differs from ``declaration`` if that belongs to an inner layer.
     """
 
     def compute() -> tuple[Declaration, dict[str, frozenset[str]]]:

@@ -111,7 +111,7 @@ class TrainingCase(Case):
 
 @lru_cache(maxsize=MOST_KEPT)
 def _run(model: str, gpu: str, n: int, tokens: str, seq: int, mfu: str | None, lora_rank: int | None) -> Training:
-    return train(model, tokens, seq=seq, gpu=machine(gpu, n, mfu), lora_rank=lora_rank)
+    return train(model, tokens, seq=seq, gpu=machine(gpu, n, mfu) if mfu else f"{gpu}:{n}", lora_rank=lora_rank)
 
 
 def outcome(case: TrainingCase) -> Iterator[str]:
