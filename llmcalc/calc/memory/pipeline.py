@@ -43,7 +43,7 @@ class ParallelMemory(NotebookDisplay):
     @cached_property
     def worst(self) -> TrainingMemory:
         """Stage with the largest peak."""
-        return max(self.stages, key=lambda stage: stage.peak)
+        return self.stages[0] if len(self.stages) == 1 else max(self.stages, key=lambda stage: stage.peak)
 
     @property
     def peak(self) -> int:
