@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -71,7 +71,6 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
 
 def _training_memory(architecture: Architecture, own: dict[str, Any]) -> ParallelMemory:
     from ..calc.memory.pipeline import parallel_memory  # needed only by training
-    from ..checkpoint.stored_tensors import largest_stored_tensor
 
     mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
     check_expert_ranks(mesh)
@@ -105,7 +104,9 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         batch=own["batch"], seq=own["seq"], target_seq=own["target_seq"], mode="train", convention=convention,
         extend=own["extend"],
     )  # fmt: skip
-    stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
+    stored: Callable[[Architecture], int] | None = None
+    if convention == "torch" and architecture.layout:
+        from ..checkpoint.stored_tensors import largest_stored_tensor as stored  # needed only by eager code
     return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
 
 

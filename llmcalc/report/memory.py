@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.fit import Fit
@@ -18,6 +17,7 @@ from ..core.amount import group_by, summed
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
+from ..core.type_names import TYPE_CHECKING, Any
 from .document import Document, Fact, Table, columns, parts_table, table_of
 from .heading import (
     SIZES,
