@@ -9,8 +9,6 @@ from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
-from ..calc.memory.pipeline import ParallelMemory
-from ..calc.memory.timeline import Moment
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
 from ..core.amount import group_by, summed
@@ -36,6 +34,8 @@ from .numbers import binary, percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
+    from ..calc.memory.pipeline import ParallelMemory
+    from ..calc.memory.timeline import Moment
     from .pictures import Picture
 
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
