@@ -163,20 +163,19 @@ def communication(
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    stages, of_layers = list[tuple[Collective, ...]](), (bits, gradient_bits, training)
-    known = remembered(
-        model_of(architecture)[0], f"{OF_LAYERS}_exchanged", of_layers, dict[tuple[object, ...], FollowedLayer]
-    )
-    equal = dict[object, tuple[list[Collective], ...]]()  # of stages with the same layers
+    model, formats = model_of(architecture)[0], (bits, gradient_bits, training)
+    known = remembered(model, f"{OF_LAYERS}_exchanged", formats, dict[tuple[object, ...], FollowedLayer])
     of_stages = ({identity(row.entry.stack, row.tensor) for row in model_rows(part)} for part in parts if mesh.pp > 1)
     stored = Counter(name for names in of_stages for name in names)
+    stages, equal = list[tuple[Collective, ...]](), dict[object, tuple[list[Collective], list[Collective]]]()
     for stage, part in enumerate(parts):
-        if (layers := layers_of(part)) not in equal:
-            own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
+        if (key := layers_of(part)) not in equal:
+            layers = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
             replicas = [*_replica_weights(part, mesh, bits, gradient_bits)] if training else []
-            equal[layers] = own, replicas, [*_tied_weights(stored, part, mesh, gradient_bits)] if training else []
-        own, replicas, tied = equal[layers]
-        stages.append((*own, *_sent_streams(part, stage, mesh, bits, training), *replicas, *tied))
+            replicas += _tied_weights(stored, part, mesh, gradient_bits) if training else ()
+            equal[key] = layers, replicas
+        layers, replicas = equal[key]
+        stages.append((*layers, *_sent_streams(part, stage, mesh, bits, training), *replicas))
     return Communication(architecture, workload, mesh, tuple(stages))
 
 

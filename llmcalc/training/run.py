@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
@@ -128,10 +128,8 @@ class Run:
     @cached_property
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
-        found = remembered(
-            self.architecture, "_training_states", (*self.formats.items(),),
-            lambda: memory_of(self.architecture, mode="training", seq=1, **self.formats),
-        )  # fmt: skip
+        compute = partial(memory_of, self.architecture, mode="training", seq=1, **self.formats)
+        found = remembered(self.architecture, "_training_states", (*self.formats.items(),), compute)
         assert isinstance(found, ParallelMemory)
         return found
 
