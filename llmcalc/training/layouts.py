@@ -90,7 +90,8 @@ def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Inter
     machine, errors = run.machine, table("training_time")
     assert machine is not None
     if run.program.is_known_on(machine.accelerator, machine.number_format):
-        return time_interval(seconds, errors["known"])  # its factor includes those of the kernels
+        own = {name: run.program.spread * each for name, each in errors["known"].items()}
+        return time_interval(seconds, own)  # its factor includes those of the kernels
     return time_interval(seconds, errors["unknown"], used)
 
 

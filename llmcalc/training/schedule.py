@@ -108,7 +108,7 @@ class TrainingCoefficients:
 class Overlaps(NamedTuple):
     """Which collectives a program runs at the same time as kernels, as 0 or 1.
 
-    ``host`` is the time of its launches relative to that of other programs.
+    ``host`` is the time of its launches relative to that of other programs, and ``rest`` that between steps.
     """
 
     tp: Number = 0
@@ -117,6 +117,7 @@ class Overlaps(NamedTuple):
     sends: Number = 0
     replicas: Number = 0
     host: Number = 1.0
+    rest: Number = 1.0
 
 
 class Shape(NamedTuple):
@@ -225,7 +226,7 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     exchanged = c.network * _largest(stage.replicas for stage in stages)
     visible = _joined(during, exchanged, overlaps.replicas) - during
     optimizer = c.optimizer * _largest(stage.optimizer for stage in stages)
-    rest = c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
+    rest = overlaps.rest * c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
     return Schedule(slots, pace, pipeline, bubble, exchanged, visible, optimizer, rest)
 
 
