@@ -18,7 +18,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import exp, log
+from math import exp
 from pathlib import Path
 from typing import Any
 
