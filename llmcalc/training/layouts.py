@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.memory.number_formats import Format
-from ..calc.memory.pipeline import stage_memories
+from ..calc.memory.pipeline import stage_memories, states_fit
 from ..calc.memory.recomputation import FULL, NONE
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
@@ -186,6 +186,8 @@ def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
     check_expert_ranks(mesh)
     room = run.machine.accelerator.usable_bytes - read_size(RESERVE, "reserve")
     whole, trained = padded(run.architecture, mesh.pp), run.trained.worst
+    if not states_fit(whole, trained.recipe, mesh, room):
+        return None
 
     def fitting(size: int, recompute: str) -> TrainingLayout | None:
         if size * mesh.dp > run.step_sequences:

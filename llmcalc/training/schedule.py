@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from operator import add, mul
 
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, record
@@ -52,9 +53,14 @@ class Work(NamedTuple):
     ep: Number = 0.0
     cp: Number = 0.0
 
-    def plus(self, other: Work, times: float = 1) -> Work:
-        """Return the sum with a number of repetitions of other work."""
-        return Work(*(one + times * two for one, two in zip(self, other, strict=True)))
+    @classmethod
+    def total(cls, works: Sequence[Work], times: Sequence[Number]) -> Work:
+        """Return the sum of works, each of which is repeated a number of times."""
+        return cls._make([sum(map(mul, column, times)) for column in zip(*works, strict=True)])
+
+    def plus(self, other: Work) -> Work:
+        """Return the sum with other work."""
+        return Work._make(map(add, self, other))
 
 
 class StageWork(NamedTuple):
