@@ -89,12 +89,14 @@ class TrainingStep:
         seconds: time of the step.
         parts: seconds of the slowest rank, which add up to ``seconds``.
         hidden: seconds of collectives of replicas during the computation.
+        passes: seconds of the forward and the backward pass of a micro-batch on each pipeline stage.
     """
 
     layout: TrainingLayout
     seconds: float
     parts: Mapping[str, float]
     hidden: float
+    passes: tuple[tuple[float, float], ...]
 
 
 Exchanged = dict[tuple[str, str], float]  # seconds by phase and group, and the number of calls of a phase
@@ -301,4 +303,7 @@ def training_step(
     parts |= {BUBBLE: found.bubble, REPLICAS: found.visible, OPTIMIZER: found.optimizer, REST: found.rest}
     smallest = found.seconds * NEGLIGIBLE
     parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
-    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.visible))
+    hidden = factor * (found.exchanged - found.visible)
+    whole = [(factor * slot.forward, factor * (slot.total - slot.forward)) for slot in found.slots]
+    of_stages = tuple(own for own, stage in zip(whole, stages, strict=True) for _ in range(int(stage.count)))
+    return TrainingStep(layout, sum(parts.values()), parts, hidden, of_stages)
