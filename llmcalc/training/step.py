@@ -153,8 +153,8 @@ class _Stage:
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
                 seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
-            elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
-                seconds = float(training_exchange_seconds(self.model, each, values))
+            elif each.kind == ALL_TO_ALL and each.ranks * self.mesh.expert_tp > self.model.accelerator.node:
+                seconds = float(training_exchange_seconds(self.model, each, values, is_plain=is_plain))
             elif each.kind != SEND and each.ranks > self.model.accelerator.node:
                 seconds = replica_seconds(self.model, each, moved)
             else:
