@@ -251,7 +251,7 @@ def stage_works(
     workload = Workload(batch=layout.micro_batch, seq=seq, mode="train", extend=True)
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
-    exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
+    exchanged = communication(architecture, workload, mesh, bits, model.execution.gradient_bits, uneven=True).stages
     passes, found = _KnownPasses(), dict[object, StageWork]()
     for training in (False, True):
         operations(architecture, mesh, CONVENTIONS, training)  # remembered with the layers, which the stages share
