@@ -130,10 +130,10 @@ SECTIONS = {
     "Layouts of mixtures on the same GPUs": Section(
         "moe_layouts.csv",
         relative_times,
-        "Times are relative to the layout that was measured as the fastest of a comparison. At least three of four pairs "
-        "that differ by more than 10 % have the right order. The host takes several milliseconds to launch a layer of "
-        "experts in some of these programs, which is estimated as 1 ms, so that small micro-batches and tensor "
-        "parallelism are slower than estimated.",
+        "Times are relative to the layout that was measured as the fastest of a comparison. At least three of four "
+        "pairs that differ by more than 10 % have the right order (benchmarks/time/layout_pairs.py). Some programs "
+        "wait for the host in small micro-batches, so that tensor parallelism is slower than estimated. The experts "
+        "of gpt-oss-20b receive unequal numbers of tokens.",
         "train",
         "step_time",
         "",

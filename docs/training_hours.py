@@ -78,8 +78,9 @@ SECTIONS = {
     "Training hours of published runs on their layouts": Section(
         "training_hours_layouts.csv",
         hours_on_layouts,
-        "The hours of some runs include restarts, evaluation or later stages of training. OpenAI's program is unknown: "
-        "Megatron-LM used V100s 1.6 times as well. DeepSeek's hides its all-to-all beside other kernels.",
+        "The hours of some runs include restarts, evaluation or later stages of training. The programs of Llama and "
+        "GPT-3 are unknown. That of DeepSeek-V3 hides the exchange of tokens beside other kernels, and its hours "
+        "include the prediction of a second token.",
         "train",
         "step_time",
         "",

@@ -30,7 +30,8 @@ def main() -> None:
     found = pairs(rows)
     for source in dict.fromkeys(each.row["source"] for each in rows):
         print(share([pair for pair in found if pair.one.row["source"] == source], source))
-    print(share([pair for pair in found if len({each.row["micro_batch"] for each in pair}) == 1], "same micro-batch"))
+    alike = [pair for pair in found if len({each.row["micro_batch"] for each in pair}) == 1]
+    print(share(alike, "same micro-batch"))
     print(share(found, "all"))
     for pair in found if options.misses else ():
         if not pair.is_right:

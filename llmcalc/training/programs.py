@@ -61,8 +61,8 @@ def programs() -> dict[str, Program]:
     for name, entry in table("training_programs").items():
         own = fitted.get(name, {})
         overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), host=own.get("host", 1.0))
-        facts = entry["flash"], entry.get("gradient_bits", 16), entry.get("dispatcher", "")
-        facts = *facts, tuple(entry.get("lora_targets") or ())
+        targets = tuple(entry.get("lora_targets") or ())
+        facts = entry["flash"], entry.get("gradient_bits", 16), entry.get("dispatcher", ""), targets
         fitted_values = own.get("factor", 1.0), own.get("factors", {})
         found[name] = Program(name, entry["title"], overlaps, *facts, *fitted_values)
     return found

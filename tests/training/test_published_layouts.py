@@ -15,7 +15,7 @@ if not (DOCS / "layout_order.py").is_file():
 
 RIGHT = 0.75  # share of pairs in the right order
 WIDEST = 1.6  # ratio of published and estimated hours
-# sources of which less is in the right order: the host limits small micro-batches; unbalanced experts of a trained model
+# sources of which less is in the right order: small micro-batches wait for the host, and trained experts are unbalanced
 LESS = {"InternLM/xtuner", "yanring/Megatron-MoE-ModelZoo", "whitecircle/halo"}
 
 
