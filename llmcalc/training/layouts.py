@@ -101,7 +101,8 @@ def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
     assert machine is not None
     slower = run.program.slower_attention(known.family_of(machine.accelerator.name))
     dispatcher = run.dispatcher or run.program.dispatcher
-    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, dispatcher)
+    gradient_bits = run.program.gradient_bits
+    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, dispatcher, gradient_bits)
     number_format = Format(known.kernel_with_peak(machine.number_format) or machine.number_format, 16)
     return TrainingKernels(machine.accelerator, mesh, number_format, known, execution)
 

@@ -22,6 +22,7 @@ class Program:
         title: full name.
         overlaps: collectives that it runs at the same time as kernels, and the times of its launches and between steps.
         flash: generation of the FlashAttention kernels that it uses.
+        gradient_bits: bits per element of gradients that replicas exchange.
         dispatcher: ``deepep`` if it sends a token to its experts once per rank and node, or empty.
         lora_targets: modules to which it adds adapters if none are named, or nothing for all linear ones.
         factor: time of its steps relative to that of any program.
@@ -33,6 +34,7 @@ class Program:
     title: str
     overlaps: Overlaps
     flash: int
+    gradient_bits: int = 16
     dispatcher: str = ""
     lora_targets: tuple[str, ...] = ()
     factor: float = 1.0
@@ -62,7 +64,8 @@ def programs() -> dict[str, Program]:
         own = fitted.get(name, {})
         times = {name: own.get(name, 1.0) for name in ("host", "rest")}
         overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), **times)
-        facts = entry["flash"], entry.get("dispatcher", ""), tuple(entry.get("lora_targets") or ())
+        targets = tuple(entry.get("lora_targets") or ())
+        facts = entry["flash"], entry.get("gradient_bits", 16), entry.get("dispatcher", ""), targets
         fitted_values = own.get("factor", 1.0), own.get("factors", {}), own.get("spread", 1.0)
         found[name] = Program(name, entry["title"], overlaps, *facts, *fitted_values)
     return found

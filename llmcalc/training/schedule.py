@@ -1,7 +1,8 @@
 """Time of a training step from the work of its stages: what runs at once, and what waits.
 
 pass              kernels and collectives one after the other. Collectives that the program starts early run at the same
-                  time as the products or the attention that hide them. Small kernels take the time of their launches
+                  time as the products or the attention that hide them, or tokens are sent to experts beside all
+                  kernels of another micro-batch. Small kernels take the time of their launches
 micro-batch       the passes of a stage, and sending the stream to the next one
 pipeline          m · slowest + (all stages - slowest) / virtual stages, for m micro-batches
 replicas          gradients and gathered weights are exchanged while the step computes, or after it
@@ -160,10 +161,10 @@ def pass_seconds(work: Work, c: TrainingCoefficients, overlaps: Overlaps) -> Num
     """Return the time of one pass of a micro-batch."""
     products = c.products * work.products + c.low_bits * work.low_bits
     products = _joined(products, c.links * work.tp, overlaps.tp)
-    experts = _joined(c.experts * work.experts, c.links * work.ep, overlaps.ep)
     attention = _joined(c.attention * work.attention, c.links * work.cp, overlaps.cp)
+    kernels = products + c.experts * work.experts + attention + c.memory * work.memory
     launches = overlaps.host * MICRO * (c.kernel_us * work.kernels + c.call_us * work.calls)
-    return at_once(products + experts + attention + c.memory * work.memory, launches)
+    return at_once(_joined(kernels, c.links * work.ep, overlaps.ep), launches)
 
 
 class Slot(NamedTuple):

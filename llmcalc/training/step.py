@@ -167,8 +167,8 @@ class _Stage:
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
                 seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
-            elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
-                seconds = float(training_exchange_seconds(self.model, each, values))
+            elif each.kind == ALL_TO_ALL and each.ranks * self.mesh.expert_tp > self.model.accelerator.node:
+                seconds = float(training_exchange_seconds(self.model, each, values, is_plain=is_plain))
             elif each.kind != SEND and each.ranks > self.model.accelerator.node:
                 seconds = replica_seconds(self.model, each, moved)
             else:
@@ -260,7 +260,7 @@ def stage_works(
     workload = Workload(batch=layout.micro_batch, seq=seq, mode="train", extend=True)
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
-    exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
+    exchanged = communication(architecture, workload, mesh, bits, model.execution.gradient_bits, uneven=True).stages
     passes, found = _KnownPasses(), dict[object, StageWork]()
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
         key = layers_of(part), sum(each.group == PP for each in collectives)
