@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import summed
 from ..core.architecture import Architecture, declare
@@ -19,6 +18,7 @@ from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
 from ..core.ledger import Row, entries, identity, model_rows
 from ..core.record import record, remembered
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload, symbols
 from .collectives import (
     ALL_GATHER,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from operator import mul
-from typing import Any
 
 from ..core.architecture import declare
+from ..core.type_names import Any
 from .memory.recomputation import OPERATIONS, equation_words, recomputation, recomputed
 from .memory.recomputation import Placed as PlacedEquation
 from .walk import Placed

@@ -10,13 +10,12 @@ the scores.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.memory.optimizer import Adapters
 from ..calc.sharding import Mesh
 from ..core.arrays import Number
 from ..core.record import changed, record
+from ..core.type_names import Any
 from ..estimate.hardware import Accelerator
 from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES

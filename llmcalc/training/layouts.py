@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import log2
-from typing import TYPE_CHECKING
 
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
@@ -18,6 +17,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.interval import Interval
 from ..core.record import changed, remembered
+from ..core.type_names import TYPE_CHECKING
 from ..core.workload import Workload
 from ..data import table
 from ..fitting.check import has_room

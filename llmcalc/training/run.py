@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
@@ -16,6 +15,7 @@ from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
 from ..core.record import changed, record
 from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
+from ..core.type_names import Any
 from ..data import table
 from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import log2
-from typing import Any
 
 from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, UPDATE, Collective
 from ..calc.communication import WEIGHTS, communication, trained_weights
@@ -26,6 +25,7 @@ from ..core.architecture import Architecture
 from ..core.arrays import Number
 from ..core.ledger import model_rows
 from ..core.record import by_layer, changed, record
+from ..core.type_names import Any
 from ..core.workload import Workload
 from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES

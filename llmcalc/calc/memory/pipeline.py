@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ...core.amount import largest
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record
+from ...core.type_names import Any, ClassVar
 from ...core.workload import Workload
 from ..pipeline_stages import layers_of, pipeline_stages
 from ..sharding import Mesh

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import groupby
-from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import PREDICTION, Architecture, Block, Stack, declare, model_of
@@ -13,6 +12,7 @@ from ...core.declaration import Declaration
 from ...core.form import Form
 from ...core.ledger import elements
 from ...core.record import changed, record, remembered
+from ...core.type_names import Any
 from ...core.workload import Workload
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
