@@ -88,8 +88,8 @@ def _fill(command: Command, words: list[str], values: dict[str, Any]) -> None:
             raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
         words = words[len(taken) :]
         values[argument.name] = list(taken) if argument.many else next(iter(taken), None)
-    if words and "--gpu" in command.options:
-        raise InputError(f"unexpected argument {short_repr(words[0])}", hint=f"name a GPU as in --gpu {words[0]}")
+    if words and (option := command.options.get("--gpu")) and values[option.name] is None:  # as in train FILE h100:8
+        values[option.name], words = words[0], words[1:]
     if words:
         raise UsageError(f"got unexpected extra argument(s) ({' '.join(words)})")
 
