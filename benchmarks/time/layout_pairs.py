@@ -36,8 +36,9 @@ def main() -> None:
     for pair in found if options.misses else ():
         if not pair.is_right:
             one, other = pair
-            print(f"{one.model} on {one.row['gpus']}, batch {one.row['batch']}: measured {pair.measured:.2f}, estimated "
-                  f"{pair.estimated:.2f}\n    {one.layout}\n    {other.layout}")  # fmt: skip
+            ratios = f"measured {pair.measured:.2f}, estimated {pair.estimated:.2f}"
+            print(f"{one.model} on {one.row['gpus']}, batch {one.row['batch']}: {ratios}")
+            print(f"    {one.layout}\n    {other.layout}")
     for each in rows if options.rows else ():
         parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in each.estimate.parts.items())
         print(f"{each.row['source'][:22]:22} {each.model:16} {each.row['value']:>6} {each.row['unit']:6} "

@@ -146,19 +146,20 @@ def meshes(architecture: Architecture, count: int, node: int, sequences: int) ->
     """
     experts, n_layers = {layer.n_experts for layer in expert_layers(architecture)}, architecture.main.n_layers
 
-    def with_stages(tp: int, stages: list[int]) -> Iterator[Mesh]:
+    def with_stages(tp: int, stages: list[int], most: int) -> Iterator[Mesh]:
         for pp in stages:
             dp = count // (tp * pp)
             if dp <= sequences and pp <= MOST_STAGES and padding(n_layers, pp) <= n_layers * MOST_PADDED:
                 shares = [ep for ep in divisors(dp) if not any(each % ep for each in experts)] if experts else [1]
-                nearest = {max(ep for ep in shares if ep <= most) for most in (node, MOST_EXPERT_RANKS)}
+                ep = max(ep for ep in shares if ep <= most)
                 zero = 0 if dp == 1 else 3 if pp == 1 else 1
-                for ep in sorted(nearest):
+                if ep > node or most == node:
                     yield Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=1 if ep > 1 else None, sp=tp > 1, zero=zero)
 
     for tp in sorted({1, max(each for each in divisors(count) if each <= min(node, MOST_TENSOR_RANKS))}):
-        yield with_stages(tp, [1])
-        yield with_stages(tp, divisors(count // tp)[1:])
+        for most in sorted({node, MOST_EXPERT_RANKS}) if experts else [node]:
+            yield with_stages(tp, [1], most)
+            yield with_stages(tp, divisors(count // tp)[1:], most)
 
 
 def padding(n_layers: int, stages: int) -> int:
