@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from ..core.amount import summed
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
 from ..core.ledger import Row, entries, identity, model_rows
-from ..core.record import record, remembered
+from ..core.record import OF_LAYERS, record, remembered
 from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload, symbols
 from .collectives import (
@@ -163,17 +163,20 @@ def communication(
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    stages, known = [], dict[tuple[object, ...], FollowedLayer]()
+    stages, of_layers = list[tuple[Collective, ...]](), (bits, gradient_bits, training)
+    known = remembered(
+        model_of(architecture)[0], f"{OF_LAYERS}_exchanged", of_layers, dict[tuple[object, ...], FollowedLayer]
+    )
     equal = dict[object, tuple[list[Collective], ...]]()  # of stages with the same layers
     of_stages = ({identity(row.entry.stack, row.tensor) for row in model_rows(part)} for part in parts if mesh.pp > 1)
     stored = Counter(name for names in of_stages for name in names)
     for stage, part in enumerate(parts):
         if (layers := layers_of(part)) not in equal:
-            of_layers = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
+            own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
             replicas = [*_replica_weights(part, mesh, bits, gradient_bits)] if training else []
-            equal[layers] = of_layers, replicas, [*_tied_weights(stored, part, mesh, gradient_bits)] if training else []
-        of_layers, replicas, tied = equal[layers]
-        stages.append((*of_layers, *_sent_streams(part, stage, mesh, bits, training), *replicas, *tied))
+            equal[layers] = own, replicas, [*_tied_weights(stored, part, mesh, gradient_bits)] if training else []
+        own, replicas, tied = equal[layers]
+        stages.append((*own, *_sent_streams(part, stage, mesh, bits, training), *replicas, *tied))
     return Communication(architecture, workload, mesh, tuple(stages))
 
 

@@ -13,7 +13,7 @@ from ..calc.memory.recomputation import NONE
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
-from ..core.record import changed, record
+from ..core.record import changed, record, remembered
 from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
 from ..core.type_names import Any
 from ..data import table
@@ -128,7 +128,10 @@ class Run:
     @cached_property
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
-        found = memory_of(self.architecture, mode="training", seq=1, **self.formats)
+        found = remembered(
+            self.architecture, "_training_states", (*self.formats.items(),),
+            lambda: memory_of(self.architecture, mode="training", seq=1, **self.formats),
+        )  # fmt: skip
         assert isinstance(found, ParallelMemory)
         return found
 

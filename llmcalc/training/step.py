@@ -24,11 +24,12 @@ from ..calc.work import works, works_by_layer
 from ..core.architecture import Architecture
 from ..core.arrays import Number
 from ..core.ledger import model_rows
-from ..core.record import by_layer, changed, record
+from ..core.record import by_layer, changed, record, remembered
 from ..core.type_names import Any
 from ..core.workload import Workload
 from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES
+from ..kernels.efficiency import Efficiency
 from ..kernels.exchange import training_exchange_seconds
 from ..kernels.layer_operations import layer_operations
 from ..kernels.operations import Gemm, Operation
@@ -101,7 +102,7 @@ class TrainingStep:
 
 Exchanged = dict[tuple[str, str], float]  # seconds by phase and group, and the number of calls of a phase
 _LayerPasses = list[tuple[list[int], Operation, Passes]]  # with the numbers of the equations of an operation
-_KnownPasses = dict[tuple[bool, int], tuple[object, _LayerPasses]]
+_KnownPasses = dict[tuple[bool, int], tuple[object, _LayerPasses, Mapping[tuple[str, str], Efficiency]]]
 
 
 class _Stage:
@@ -118,7 +119,10 @@ class _Stage:
         self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
-        self.recomputed = RecomputedWork(works(part, CONVENTIONS), layout.recompute, layout.mesh.virtual_stages)
+        own, recomputed = works(part, CONVENTIONS), (layout.recompute, layout.mesh.virtual_stages)
+        self.recomputed = remembered(
+            part, "_recomputed_work", (id(own), *recomputed), lambda: RecomputedWork(own, *recomputed)
+        )
 
     def computed(self) -> tuple[Work, Work, Work]:
         """Return the work of all operations of a micro-batch in each pass."""
@@ -149,12 +153,16 @@ class _Stage:
         own, both = (layer_operations(self.part, layer, self.mesh, training) for training in (False, True))
         key = place.entry.run is None, id(own)
         if key not in self.known:
+            others, self.model.efficiencies = self.model.efficiencies, {}
             found = _LayerPasses()
             for (numbers, operation), (_, of_training) in zip(own, both, strict=True):
                 placed = changed(operation, place=place)
                 found.append((numbers, placed, self.model.passes(placed, of_training, self.values)))
-            self.known[key] = own, found  # keeps the operations, so that their ids stay unique
-        return self.known[key][1]
+            self.known[key] = own, found, self.model.efficiencies  # keeps the operations, so that ids stay unique
+            self.model.efficiencies = others
+        _, found, used = self.known[key]
+        self.model.efficiencies |= used
+        return found
 
     def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> Exchanged:
         """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
@@ -261,7 +269,8 @@ def stage_works(
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
     exchanged = communication(architecture, workload, mesh, bits, model.execution.gradient_bits, uneven=True).stages
-    passes, found = _KnownPasses(), dict[object, StageWork]()
+    passes = remembered(architecture, "_passes", (model.identity, mesh.division, *values.values()), _KnownPasses)
+    found = dict[object, StageWork]()
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
         key = layers_of(part), sum(each.group == PP for each in collectives)
         if same := found.get(key):
