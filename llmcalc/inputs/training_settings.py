@@ -18,6 +18,14 @@ PRECISION = Setting(
 )  # fmt: skip
 PRICE = Setting("price", float, above=0, needs=OF_GPU, metavar="DOLLARS", example="2.50",
                 help="Price in US dollars per GPU-hour (default: quoted prices).")  # fmt: skip
+MEASURED_TIME = (
+    Setting("step_time", AMOUNT, needs=(*OF_GPU, "step_tokens"), metavar="TIME",
+            help="Measured time of a step, such as 12.3s (needs {batch_tokens})."),
+    Setting("tokens_per_s", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="tokens-per-second",
+            help="Measured tokens per second on all GPUs, such as 400k."),
+    Setting("hours", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="gpu-hours",
+            help="Measured GPU-hours of the run, such as 2.4M."),
+)  # fmt: skip
 BATCH_TOKENS = Setting("batch_tokens", AMOUNT, metavar="AMOUNT", help="Tokens per optimizer step, such as 4M.")
 ENERGY = (
     Setting("watts", float, above=0, needs=OF_GPU, metavar="W", example="1.1",
@@ -68,8 +76,7 @@ RL = (
 BUDGETS = (
     Setting("compute", AMOUNT, metavar="AMOUNT", help="Training compute, such as 1e24 (FLOPs) or 3640PF-days."),
     Setting("days", AMOUNT, metavar="N", help="Budget in days of training on the GPUs set by {gpu}."),
-    Setting("hours", AMOUNT, metavar="AMOUNT", option="gpu-hours",
-            help="Budget in GPU-hours on the GPUs set by {gpu}, such as 1M."),
+    changed(MEASURED_TIME[-1], needs=(), help="Budget in GPU-hours on the GPUs set by {gpu}, such as 1M."),
     Setting("dollars", AMOUNT, metavar="AMOUNT", help="Budget in US dollars, at {price} per GPU-hour."),
 )  # fmt: skip
 PARAMETERS = Setting("parameters", AMOUNT, metavar="AMOUNT", option="params", example="70B",

@@ -26,10 +26,11 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
-from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE, STACK
+from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MEASURED_TIME, MICRO_BATCH, OF_GPU, PRICE, STACK
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
+from .measured import measured_run, read_measured
 from .programs import Program, program
 from .published_runs import published_tokens
 from .result import Training
@@ -37,9 +38,9 @@ from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
-    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
+    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, *MEASURED_TIME, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
-    changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
+    changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "hardware", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 
@@ -71,6 +72,7 @@ class Run:
         price: US dollars per accelerator-hour, or None for quoted prices.
         energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
         given_fit: memory per GPU, if already computed.
+        measured: setting with the measured time of the run, and its value, or None.
     """
 
     architecture: Architecture
@@ -95,6 +97,7 @@ class Run:
     price: float | None = None
     energy: tuple[float | None, float | None, float | None] = (None, None, None)
     given_fit: Fit | None = None
+    measured: tuple[str, float] | None = None
 
     @cached_property
     def flops(self) -> Flops:
@@ -174,7 +177,7 @@ class Run:
     def working(self) -> Machine | None:
         """GPUs with the utilisation of the answer: as given, that of the step, or that of other runs."""
         machine = self.machine
-        if machine is None or machine.mfu_source == AS_GIVEN:
+        if machine is None or machine.mfu_source == AS_GIVEN or self.measured:
             return machine
         if self.step:
             return changed(machine, mfu=self.step.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
@@ -194,6 +197,12 @@ class Run:
             published=self.machine if is_published else None,
         )  # fmt: skip
         found = self._with_adapters(whole) if self.adapters.get("lora_rank") else whole
+        if working and self.measured:
+            tokens = self.batch_tokens or (self.step.tokens if self.step else None)
+            recompute = self.recompute
+            if self.step and self.mesh is None and recompute == NONE:
+                recompute = self.step.step.layout.recompute
+            found = measured_run(found, *self.measured, tokens, recompute)
         if working is None or found.hours is None:
             return found
         return changed(found, emissions=emissions(working.accelerator, found.hours, *self.energy))
@@ -236,7 +245,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
-        given_fit=own["fit"],
+        given_fit=own["fit"], measured=read_measured(own, machine),
     )  # fmt: skip
 
 
