@@ -9,6 +9,7 @@ from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
 from ..estimate.cost import Machine
 from ..inputs.models import Source
+from ..serving.calibration import Calibration
 from ..training.result import Training
 from ..training.run import read_run
 
@@ -26,6 +27,7 @@ def train(
     step_time: float | str | None = None,
     tokens_per_s: float | str | None = None,
     hours: float | str | None = None,
+    calibration: Calibration | str | None = None,
     stack: str | None = None,
     mesh: Mesh | None = None,
     micro_batch: int = 1,
@@ -59,6 +61,7 @@ def train(
             and ``result.measured`` has the utilisation by each convention and where the step lost time.
         tokens_per_s: measured tokens per second on all GPUs, such as ``"400k"``, in place of ``step_time``.
         hours: measured GPU-hours of the run, such as ``"2.4M"``, in place of ``step_time``.
+        calibration: result of ``calibrate``, or its file, whose factor calibrates the time of a step.
         stack: training program, such as ``torchtitan``. Without one, the interval of a step is wider.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
         micro_batch: sequences per micro-batch on each rank, for the memory per GPU and the time of a step.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..calc.sharding import MESH
 from ..core.record import changed
 from ..core.setting import AMOUNT, TEXTS, Setting
-from .settings import GPU, RECOMPUTE, TOKENS
+from .serving_settings import CALIBRATION as SERVING_CALIBRATION
+from .settings import ADAPTERS, GPU, RECOMPUTE, TOKENS
 
 OF_GPU = ("gpus",)
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
@@ -39,20 +41,35 @@ MICRO_BATCH = Setting(
     "micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh"), option="micro-batch-size",
     help="Sequences per micro-batch on each rank (for the memory estimate).",
 )  # fmt: skip
+CALIBRATION = changed(
+    SERVING_CALIBRATION,
+    part="",
+    needs=OF_GPU,
+    help="Calibrate steps with the factor of your own measurements (llmcalc calibrate).",
+)
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
 STEP = (
-    Setting("batch", int, least=1),
-    changed(MICRO_BATCH, default=None, needs=()),
-    Setting("seq", int, least=1),
+    Setting("batch", int, least=1, help="Sequences of a step on all GPUs."),
+    changed(MICRO_BATCH, default=None, needs=(), help="Sequences per micro-batch on each rank (default: the fastest)."),
+    Setting("seq", int, least=1, typed=str, metavar="TOKENS", help="Sequence length in tokens."),
     changed(RECOMPUTE, needs=()),
-    Setting("attention", str, choices=("flash", "eager")),
-    Setting("zero_group", int, least=1),
-    Setting("network_gbytes_per_gpu", float, above=0),
-    Setting("dispatcher", str, choices=("deepep", "all-to-all")),
+    Setting("attention", str, choices=("flash", "eager"), help="Attention: flash, or eager if scores are stored."),
+    Setting("zero_group", int, least=1, help="Data-parallel ranks that share the weights with ZeRO-3 (default: all)."),
+    Setting(
+        "network_gbytes_per_gpu",
+        float,
+        above=0,
+        metavar="GB",
+        example="50",
+        help="Network of one GPU in each direction, in GB/s.",
+    ),
+    Setting("dispatcher", str, choices=("deepep", "all-to-all"), help="Kernels that send tokens to experts."),
     changed(STACK, needs=()),
-    Setting("compile", bool, False),
-)  # of ``step_time``
+    Setting("compile", bool, False, help="A compiler fuses functions."),
+)
+OF_MESH = tuple(each for each in MESH if each.name not in ("micro_batches", "vocabulary_multiple"))
+TIMED_STEP = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPTERS)  # of ``step_time``
 RL_GPU = changed(
     GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
 )

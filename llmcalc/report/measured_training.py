@@ -55,7 +55,7 @@ def measured_facts(run: Training) -> Iterator[Fact]:
         yield Fact("step", duration(found.seconds), note=f"measured; {found.step_tokens:,} tokens")
         if timed and found.modelled:
             ends = f"{duration(found.modelled.low)} to {duration(found.modelled.high)}"
-            yield Fact("modelled", duration(found.modelled.best), note=timed.program or "any program", interval=ends)
+            yield Fact("modelled", duration(found.modelled.best), note=timed.basis, interval=ends)
     remarks = {AT_PEAK: f": {about(machine.peak, '')} FLOP/s in {machine.number_format}"}
     remarks[UNEXPLAINED] = f": {FOUND[found.verdict]}"
     for name, seconds in found.lost.items():

@@ -115,7 +115,7 @@ def _summary(run: Training) -> Iterator[Fact]:
     if run.measured:
         yield from measured_facts(run)
     elif timed:
-        rests = f"{timed.tokens:,} tokens; {timed.program or 'any program'}"
+        rests = f"{timed.tokens:,} tokens; {timed.basis}"
         yield Fact("step", duration(timed.seconds), note=rests, interval=_ends(duration, timed.low, timed.high))
         yield Fact("MFU", percent(timed.mfu), note=f"of {about(machine.peak, '')} FLOP/s in {machine.number_format}",
                    interval=_ends(percent, timed.utilisation.low, timed.utilisation.high))  # fmt: skip

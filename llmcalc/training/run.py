@@ -26,7 +26,17 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
-from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MEASURED_TIME, MICRO_BATCH, OF_GPU, PRICE, STACK
+from ..inputs.training_settings import (
+    BATCH_TOKENS,
+    CALIBRATION,
+    ENERGY,
+    MEASURED_TIME,
+    MICRO_BATCH,
+    OF_GPU,
+    PRICE,
+    STACK,
+)
+from ..serving.calibration import CalibratedSteps, read_calibration
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
@@ -38,7 +48,7 @@ from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
-    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, *MEASURED_TIME, STACK,
+    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, *MEASURED_TIME, CALIBRATION, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
     changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "hardware", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
@@ -73,6 +83,7 @@ class Run:
         energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
         given_fit: memory per GPU, if already computed.
         measured: setting with the measured time of the run, and its value, or None.
+        calibrated: measured steps, whose factor calibrates the time of a step, or None.
     """
 
     architecture: Architecture
@@ -98,6 +109,7 @@ class Run:
     energy: tuple[float | None, float | None, float | None] = (None, None, None)
     given_fit: Fit | None = None
     measured: tuple[str, float] | None = None
+    calibrated: CalibratedSteps | None = None
 
     @cached_property
     def flops(self) -> Flops:
@@ -116,6 +128,12 @@ class Run:
     def own_adapters(self) -> Adapters | None:
         """Low-rank adapters, if only these are trained."""
         return adapters_of(self.architecture, self.adapters.get("lora_rank"), self.adapters.get("lora_targets"))
+
+    @property
+    def calibration_key(self) -> tuple[str, str, str]:
+        """GPU, number format and training program, for which a measured factor holds."""
+        assert self.machine is not None
+        return self.machine.accelerator.name, self.machine.number_format, self.program.name
 
     @property
     def step_tokens(self) -> int:
@@ -240,13 +258,17 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])
-    return Run(
+    found = Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
         given_fit=own["fit"], measured=read_measured(own, machine),
     )  # fmt: skip
+    if own["calibration"] is None or machine is None:
+        return found
+    steps = read_calibration(own["calibration"]).find_steps(architecture, *found.calibration_key)
+    return changed(found, calibrated=steps, program=program(steps.stack))
 
 
 def read_adapters(given: Mapping[str, Any]) -> dict[str, Any]:

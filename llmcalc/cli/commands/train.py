@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...inputs.training_settings import BATCH_TOKENS, ENERGY, MEASURED_TIME, MICRO_BATCH, STACK
+from ...inputs.training_settings import BATCH_TOKENS, CALIBRATION, ENERGY, MEASURED_TIME, MICRO_BATCH, STACK
 from ..memory_options import (
     ADAPTERS,
     DTYPE,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POWER = tuple(map(option_of, ENERGY))
 STEP, PROGRAM = option_of(MICRO_BATCH), option_of(STACK)
-MEASURED = tuple(map(option_of, MEASURED_TIME))
+MEASURED = tuple(map(option_of, (*MEASURED_TIME, CALIBRATION)))
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, option_of(BATCH_TOKENS))
 
 
