@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -103,10 +102,9 @@ def _arguments(path: str, lines: list[str]) -> tuple[dict[str, Any], int | None]
     data = {match[1]: match[2].strip() for match in matches if match}
     known = programs()["megatron"]
     stated = {key: value for key, value in data.items() if known.is_known(key) and value not in ("None", "")}
+    if not stated:
+        return {}, None
     found = read_values(ParsedFile(path, known, stated, lambda key: f"{path}: {key}" if key else path))
-    read: Mapping[str, Any] = {name: found.values[name] for name in STATED if name in found.stated.values()}
     size = data.get("world_size", "")
     gpus = int(size) if size.isdecimal() and 0 < len(size) < 8 else None
-    if "recompute" in found.values and found.values["recompute"] != "none":
-        read = {**read, "recompute": found.values["recompute"]}
-    return {NAMES.get(name, name): value for name, value in read.items()}, gpus
+    return {NAMES.get(name, name): found.values[name] for name in STATED if name in found.values}, gpus
