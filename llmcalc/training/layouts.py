@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from math import log2
+from math import log2, sqrt
 
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
@@ -82,16 +82,19 @@ def training_time(
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     flops_of_step, title = float(products * sequences), run.program.title if run.program.name else ""
     sizes = sequences * run.seq, gpus, flops_of_step
-    return TrainingTime(architecture, step, interval, *sizes, model.in_blocks.peak, origin, title)
+    return TrainingTime(architecture, step, interval, *sizes, model.in_blocks.peak, origin, title, run.calibrated)
 
 
 def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Interval:
     """Return the interval of 80 % of the time of a step, which is wider for a program without published steps."""
     machine, errors = run.machine, table("training_time")
     assert machine is not None
+    known = {name: run.program.spread * each for name, each in errors["known"].items()}
+    if own := run.calibrated:  # layouts of one program on one kind of GPU deviate from each other
+        inside = max(known["inside"], own.spread)
+        return time_interval(seconds, {"between": inside / sqrt(own.n_rows), "inside": inside})
     if run.program.is_known_on(machine.accelerator, machine.number_format):
-        own = {name: run.program.spread * each for name, each in errors["known"].items()}
-        return time_interval(seconds, own)  # its factor includes those of the kernels
+        return time_interval(seconds, known)  # its factor includes those of the kernels
     return time_interval(seconds, errors["unknown"], used)
 
 
@@ -113,6 +116,7 @@ def step_on(run: Run, layout: TrainingLayout, fitted: TrainingCoefficients) -> t
     assert machine is not None
     stages = stage_works(run.architecture, model, layout, run.seq, run.state_bytes)
     factor = program.factor_on(machine.accelerator, machine.number_format)
+    factor *= run.calibrated.factor if run.calibrated else 1
     return training_step(layout, stages, machine.accelerator.node, fitted, program.overlaps, factor), model
 
 
