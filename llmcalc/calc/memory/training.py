@@ -127,20 +127,31 @@ def training_memory(
     if mesh.zero >= zero.SHARDS_GRADIENTS:
         of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
+    updating = 0
+    if recipe.in_backward:
+        updating, gradients, resident = 1 + recipe.n_temporaries, none, none
+        segments = [each if each.is_outside and states.tied_table else each._replace(gradients=0) for each in segments]
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
+    if recipe.offload_activations:
+        on_gpu = Sum(*((each.label, each.saved) for each in segments if each.count))
+        host = Sum(*host.parts, ("activations", blocks + others - on_gpu))
+        blocks, others = on_gpu, 0
     step = StepBytes(
         weights,
         optimizer,
         gradients,
         product(
-            ("n_temporaries", recipe.n_temporaries), ("n_largest", states.largest_tensor), (WIDTH, recipe.weight_bytes)
+            ("n_temporaries", 0 if updating else recipe.n_temporaries), ("n_largest", states.largest_tensor),
+            (WIDTH, recipe.weight_bytes),
         ),
         product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
         others,
         resident,
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
         product(("n_largest", states.largest_quantised), (WIDTH, recipe.weight_bytes)),
+        updating,
+        recipe.offload_activations,
     )
     schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
     return TrainingMemory(
