@@ -12,7 +12,17 @@ from collections.abc import Iterator
 from ...core.amount import scaled
 from ...core.record import NamedTuple
 from .liveness import Liveness, label
-from .recomputation import EXCHANGE, EXPERT_ACTIVATION, EXPERT_RESULT, OPERATIONS, PRODUCT, Placed, Recomputation, recomputed, regions
+from .recomputation import (
+    EXCHANGE,
+    EXPERT_ACTIVATION,
+    EXPERT_RESULT,
+    OPERATIONS,
+    PRODUCT,
+    Placed,
+    Recomputation,
+    recomputed,
+    regions,
+)
 from .saved_tensors import FP8_COPY, SavedTensor
 
 BLOCK_INPUT = "block input"  # the tensor that a recomputed block saves

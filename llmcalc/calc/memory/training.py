@@ -142,7 +142,8 @@ def training_memory(
         optimizer,
         gradients,
         product(
-            ("n_temporaries", 0 if updating else recipe.n_temporaries), ("n_largest", states.largest_tensor),
+            ("n_temporaries", 0 if updating else recipe.n_temporaries),
+            ("n_largest", states.largest_tensor),
             (WIDTH, recipe.weight_bytes),
         ),
         product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
