@@ -100,7 +100,8 @@ def memory(
             ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
         dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
         loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
-            for transformers before 4.49, or ``chunked`` for few logits at a time, as in TRL.
+            for transformers before 4.49, ``chunked`` for few logits at a time, as in TRL, or ``parallel`` for
+            probabilities that become their gradient, as in Megatron-LM.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.recomputation import FULL, UNKNOWN
+from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # PyTorch's allocator holds a part beyond the tensors that come and go: 13 % of them in the row of
 # docs/data/finetuning_peaks_fms.csv where nvidia-smi shows the least (Mixtral-8x7B, 8 sequences), after 1 GiB
 ALLOCATOR_SHARE = 8
+LEAST = {"recompute": FULL}  # with what is saved at most
+RECOMPUTED = "what is recomputed"
 
 
 def check_fit(
@@ -53,7 +57,8 @@ def check_fit(
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
         assert not isinstance(result, InferenceMemory)
-        return Fit(memory_bytes, reserve, result.peak + held_by_allocator(result.worst), count, result)
+        needed = result.peak + held_by_allocator(result.worst)
+        return Fit(memory_bytes, reserve, needed, count, result, *_bounds(architecture, needed, mesh, arguments))
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -71,6 +76,25 @@ def check_fit(
         return best_layout(architecture, count, node, memory_bytes - reserve, stages_on, fit_on, is_trial)
     layout = layout or Layout(count // mesh.ranks, mesh)
     return fit_on(layout, stages_on(layout))
+
+
+def _bounds(
+    architecture: Architecture, needed: int, mesh: Mesh, arguments: dict[str, Any]
+) -> tuple[int | None, tuple[str, ...], bool]:
+    """Return the bytes that training needs at least, what is not modelled, and whether it may need more."""
+    file = architecture.inputs.get("training_file", {})
+    saving, others = (*file.get("saving", ()), *file.get("offloading", ())), tuple(file.get("not_computed", ()))
+    if arguments.get("recompute") == UNKNOWN:
+        saving = (*saving, RECOMPUTED)
+    least = None
+    if saving:
+        at_most = {**LEAST, **({"loss": "chunked"} if others else {})}
+        if file.get("offloading"):
+            at_most["offload"] = "weights" if mesh.zero >= SHARDS_WEIGHTS else "optimizer"
+        result = memory_of(architecture, mesh=mesh, **{**arguments, **at_most})
+        assert not isinstance(result, InferenceMemory)
+        least = min(needed, result.peak + held_by_allocator(result.worst))
+    return least, tuple(dict.fromkeys((*saving, *others))), not set(others) <= set(saving)
 
 
 def held_by_allocator(memory: TrainingMemory) -> int:

@@ -43,6 +43,8 @@ class Program(NamedTuple):
     ignored: tuple[str, ...]
     unmodelled: tuple[str, ...]
     structural: tuple[str, ...]
+    saving: tuple[str, ...]
+    offloading: tuple[str, ...]
     signature: tuple[str, ...]
 
     @property
@@ -66,16 +68,17 @@ def _program(name: str, entries: Mapping[str, Any]) -> Program:
     entry = entries[name]
     before = f"{entry['under']}." if "under" in entry else ""
     keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
-    lists = {name: entry.get(name, "").split() for name in ("ignored", "unmodelled", "structural")}
+    lists = {name: entry.get(name, "").split() for name in ("ignored", "unmodelled", "structural", "saving", "offloading")}
     for part in [_program(each, entries) for each in entry.get("include", ())]:
         keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
         maps = {**part.maps, **maps}
         for kind, found in lists.items():
             found += [f"{before}{key}" for key in getattr(part, kind)]
-    ignored, unmodelled, structural = map(tuple, lists.values())
+    ignored, unmodelled, structural, saving, offloading = map(tuple, lists.values())
     return Program(
         name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
-        entry.get("models", {}), ignored, (*unmodelled, *structural), structural, tuple(entry.get("signature", ())),
+        entry.get("models", {}), ignored, (*unmodelled, *structural, *saving, *offloading), structural, saving, offloading,
+        tuple(entry.get("signature", ())),
     )  # fmt: skip
 
 

@@ -311,7 +311,7 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def fit_line(fit: Fit, load: str = "", each: str = "") -> str:
-    """Return a verdict with its mark. There is none if it rests on recomputation that is not modelled.
+    """Return a verdict with its mark. There is none if it depends on what is not modelled.
 
     ``each`` follows the bytes, such as ``per GPU``.
     """
@@ -322,16 +322,17 @@ def fit_line(fit: Fit, load: str = "", each: str = "") -> str:
 def verdict(fit: Fit, load: str = "", each: str = "") -> str:
     """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words.
 
-    If what is recomputed is not modelled, both bounds are considered.
+    If an effect is not modelled, both bounds are considered.
     """
-    if fit.is_undecided and fit.least is not None:
-        full, none, room = map(binary, (fit.least, fit.needed, fit.usable))
-        sizes = f"{full} (full recomputation) to {none} (none){each}, of {room}"
-        return f"undecided{load and f' for{load}'}: {sizes}; what is recomputed is not modelled"
+    least = "" if fit.least is None else f"{binary(fit.least)} to "
+    if fit.is_undecided:
+        sizes = f"{'at least ' if fit.is_open else ''}{least}{binary(fit.needed)}{each}, of {binary(fit.usable)}"
+        verb = "are" if len(fit.doubts) > 1 else "is"
+        return f"undecided{load and f' for{load}'}: {sizes}; {', '.join(fit.doubts)} {verb} not modelled"
     if fit.fits:
-        ending = "" if fit.least is None else ", even without recomputation"
+        ending = f", even if {', '.join(fit.doubts)} saved nothing" if least else ""
         return f"fits{load}, {_bytes(fit.headroom)} to spare{each}{ending}"
-    ending = "" if fit.least is None else ", even with full recomputation"
+    ending = ", even with full recomputation" if least else ""
     short = (fit.needed if fit.least is None else fit.least) - fit.usable
     return f"does not fit{load}: {_bytes(short)} short{each}{ending}"
 

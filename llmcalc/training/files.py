@@ -29,7 +29,8 @@ SHOWN = ("batch",)  # settings that are stated even if they have their default
 MISSPELT = 0.85  # similarity of an unknown key to one that is read
 DIRECT = (
     "seq", "batch", "dtype", "weights", "optimizer", "recompute", "attention", "loss", "gradients", "gradient_buffer",
-    "gradient_placeholders", "dropout", "master", "offload",
+    "gradient_placeholders", "dropout", "master", "offload", "offload_activations", "optimizer_in_backward", "fp8",
+    "fused_activation", "lora_dropout",
     "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
 MLP_MODULES = ("gate_proj", "up_proj", "down_proj")
@@ -121,6 +122,8 @@ def read_file(
         "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
         "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "defaults": found.defaults, "ignored": found.ignored, "not_computed": found.unmodelled,
+        **{kind: [key for key in found.unmodelled if matches(key.partition(" ")[0], getattr(file.program, kind))]
+           for kind in ("saving", "offloading")},
         "unknown": found.unknown,
     }  # fmt: skip
     architecture = changed(

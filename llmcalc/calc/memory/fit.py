@@ -21,24 +21,28 @@ _UNITS = {
 
 @record
 class Fit:
-    """Required and available memory on each of ``count`` accelerators, in bytes."""
+    """Required and available memory on each of ``count`` accelerators, in bytes.
+
+    Attributes:
+        least: bytes if what is not modelled saves as much as it can, or None if it saves nothing.
+        doubts: settings of a training program's file whose effect is not modelled.
+        is_open: whether some of them may need more than ``needed``.
+    """
 
     memory: int
     reserve: int
     needed: int
     count: int
     result: Any
-
-    @property
-    def least(self) -> int | None:
-        """Bytes with full recomputation if what is recomputed is not modelled. ``needed`` are those without any."""
-        found: int | None = getattr(self.result, "least", None)
-        return found
+    least: int | None = None
+    doubts: tuple[str, ...] = ()
+    is_open: bool = False
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the model fits with full recomputation and not without, and what is recomputed is not modelled."""
-        return self.least is not None and self.least <= self.usable < self.needed
+        """Whether the verdict depends on what is not modelled."""
+        lowest = self.needed if self.least is None else self.least
+        return lowest <= self.usable and (self.is_open or self.needed > self.usable) and bool(self.doubts)
 
     @property
     def usable(self) -> int:

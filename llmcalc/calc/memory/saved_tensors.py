@@ -40,7 +40,8 @@ class ActivationPolicy:
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
         loss: ``eager`` (log-probabilities and their gradients are stored), ``shifted`` (as ``eager`` in fp32, after a
             copy of the fp32 logits without the last token), ``fused`` (a kernel
-            saves the logits and overwrites them with their gradient) or ``chunked`` (logits exist for a few tokens).
+            saves the logits and overwrites them with their gradient), ``parallel`` (fp32 probabilities become the
+            gradient, which is converted) or ``chunked`` (logits exist for a few tokens).
         scan: ``eager`` (intermediates of recurrences are stored), ``fused`` (only inputs are stored) or ``chunks`` (as
             ``fused`` for chunked recurrences, and as ``eager`` for others).
         serving: whether an engine's kernels also select cached tokens without storing all of their scores.
@@ -50,8 +51,8 @@ class ActivationPolicy:
         adapter_dropout: whether adapters drop elements of their inputs (PEFT, tuners/lora/layer.py: one dropout each).
         fp8: whether products in blocks compute in FP8 and save their inputs in FP8 (TransformerEngine,
             transformer_engine/pytorch/module/linear.py).
-        fused_activation: whether one kernel computes a gated activation, and computes the function again in the backward
-            pass (Megatron-Core, fusions/fused_bias_swiglu.py).
+        fused_activation: whether one kernel computes a gated activation, and its function again in the backward pass
+            (Megatron-Core, fusions/fused_bias_swiglu.py).
         code: facts about the eager implementation. They apply only to the convention ``torch``.
     """
 

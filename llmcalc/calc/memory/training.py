@@ -27,7 +27,7 @@ from .timeline import Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
-IN_FP32 = ("shifted", "chunked")
+IN_FP32 = ("shifted", "chunked", "parallel")
 CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
 Segments = dict[SegmentKey, list[Segment]]
@@ -323,6 +323,7 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size. Before 4.49.0,
     transformers copied the fp32 logits to drop the last token while the logits and their fp32 copy existed
     (loss/loss_utils.py). TRL's chunked loss computes the logits of 256 tokens at a time (trainer/sft_trainer.py).
+    Megatron-Core's loss keeps one fp32 tensor, with and without fusion (tensor_parallel/cross_entropy.py).
     """
     declarations = (declare(layer) for _, layer in stack.outputs)
     declaration = next((declaration for declaration in declarations if declaration.logits), None)
@@ -339,6 +340,8 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
         logits = trace.size(axes, declaration, 3 * FP32_BYTES + policy.bytes)
         hidden = trace.size(("b", rows, "d"), declaration, policy.bytes)
         return Loss(hidden, scaled(logits, min(tokens, CHUNK), tokens))
+    if policy.loss == "parallel":
+        return Loss(Sum(("probabilities", size)), trace.size(axes, declaration, policy.bytes))
     before = trace.size(axes, declaration, policy.bytes) if policy.loss == "shifted" else 0
     head = _head_copy(declaration, trace, policy)
     return Loss(
