@@ -11,6 +11,7 @@ from ..core.record import NamedTuple
 from ..core.setting import TEXTS, Setting
 from ..data import tables
 
+LISTS = ("ignored", "unmodelled", "structural", "saving", "offloading")  # of keys that set nothing
 MODEL, MODULES = "model", "lora_modules"
 _COUNTS = (
     "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
@@ -19,7 +20,7 @@ _COUNTS = (
     "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
     "v_head_dim",
 )  # fmt: skip
-_CONDITIONS = ("whole", "parts", "selective", "checkpointed", "stored_layers")  # of keys of recomputation
+_CONDITIONS = ("whole", "parts", "selective", "checkpointed", "stored_layers", "fused_loss", "half_moment")
 _SETTINGS = (
     Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
     Setting(MODULES, TEXTS), *(Setting(name, bool) for name in ("lora", "lora_mlp", "sp", *_CONDITIONS)),
@@ -68,16 +69,17 @@ def _program(name: str, entries: Mapping[str, Any]) -> Program:
     entry = entries[name]
     before = f"{entry['under']}." if "under" in entry else ""
     keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
-    lists = {name: entry.get(name, "").split() for name in ("ignored", "unmodelled", "structural", "saving", "offloading")}
+    lists = {name: entry.get(name, "").split() for name in LISTS}
     for part in [_program(each, entries) for each in entry.get("include", ())]:
         keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
         maps = {**part.maps, **maps}
         for kind, found in lists.items():
             found += [f"{before}{key}" for key in getattr(part, kind)]
     ignored, unmodelled, structural, saving, offloading = map(tuple, lists.values())
+    unmodelled = (*unmodelled, *structural, *saving, *offloading)
     return Program(
         name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
-        entry.get("models", {}), ignored, (*unmodelled, *structural, *saving, *offloading), structural, saving, offloading,
+        entry.get("models", {}), ignored, unmodelled, structural, saving, offloading,
         tuple(entry.get("signature", ())),
     )  # fmt: skip
 

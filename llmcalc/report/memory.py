@@ -12,6 +12,7 @@ from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
 from ..calc.memory.pipeline import ParallelMemory
 from ..calc.memory.timeline import Moment
+from ..calc.memory.training import TrainingMemory
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
 from ..core.amount import group_by, summed
@@ -257,10 +258,19 @@ def training_lines(result: ParallelMemory) -> tuple[str, ...]:
         f"lora rank {recipe.adapters.rank}" if recipe.adapters else "",
         f"weights {recipe.frozen_weights.name}" if recipe.frozen_weights else "",
         f"{recipe.offload} in host memory" if recipe.offload else "",
+        "activations in host memory" if recipe.offload_activations else "",
+        "optimizer in the backward pass" if recipe.in_backward else "",
+        f"fp8 {fp8}" if (fp8 := fp8_text(result.worst)) else "",
+        "fused activation" if policy.fused_activation else "",
     ]  # fmt: skip
     mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
     where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""
     return (f"training: {' · '.join(filter(None, words))}", *([f"{mesh}{where}"] if mesh else []))
+
+
+def fp8_text(memory: TrainingMemory) -> str:
+    """Return the value of the setting ``fp8``, or an empty string."""
+    return ("copies" if memory.recipe.fp8_copies else "weights") if memory.policy.fp8 else ""
 
 
 def _step_line(result: ParallelMemory) -> tuple[str, ...]:

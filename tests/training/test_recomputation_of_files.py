@@ -160,4 +160,4 @@ def test_a_run_says_that_its_recomputation_is_not_modelled(tmp_path: Path, capsy
         + '[activation_checkpoint]\nmode = "memory_budget"\n', "utf-8"
     )  # fmt: skip
     main(["train", str(path), "--gpu", "h100:8", "--dp", "8", "--zero", "3", "--tokens", "1B"])
-    assert capsys.readouterr().out.startswith("undecided: 42.78 GiB (full recomputation) to 120.8 GiB (none) per GPU")
+    assert capsys.readouterr().out.startswith("undecided: 42.78 GiB to 120.8 GiB per GPU, of 78.11 GiB; what is")

@@ -43,7 +43,7 @@ special_tokens: {pad_token: "<|end|>"}
         "base_model: Qwen/Qwen3-0.6B\nsequence_len: 523\noptimizer: paged_adamw_8bit\nflash_attention: true\n"
         "liger_fused_linear_cross_entropy: true\nwandb_project:\nval_set_size: 0.05\n",
         "qwen3-0.6b",
-        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "chunked"},
+        {"seq": 523, "optimizer": "adam-8bit", "offload": "optimizer", "convention": "torch", "loss": "chunked"},
     ),
     "axolotl, FSDP": (
         "a.yml",
@@ -244,7 +244,7 @@ LLAMA_SIZES = """
     --num-query-groups 8 --kv-channels 64 --position-embedding-type rope --swiglu --normalization RMSNorm
     --disable-bias-linear --vocab-size 128256 --make-vocab-size-divisible-by 1 --max-position-embeddings 8192
 """
-MEGATRON = {"gradients": "fp32", "gradient_buffer": True, "gradient_placeholders": True}
+MEGATRON = {"gradients": "fp32", "gradient_buffer": True, "gradient_placeholders": True, "loss": "parallel"}
 SIZED: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "Megatron, Llama": (
         "run.sh",
@@ -260,7 +260,7 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
 """,
         "llama3.2-1b",
         {
-            "batch": 3, "seq": 1009, "recompute": "full", **MEGATRON,
+            "batch": 3, "seq": 1009, "recompute": "full", "fused_activation": True, **MEGATRON,
             "mesh": Mesh(dp=6, tp=4, sp=True, zero=1, vocabulary_multiple=1),
         },
     ),
@@ -271,7 +271,7 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "--tokenizer-type GPT2BPETokenizer --make-vocab-size-divisible-by 1 --transformer-impl local",
         "gpt2",
         {
-            "batch": 2, "seq": 503, "dtype": "fp16", "dropout": True, "gradient_buffer": True,
+            "batch": 2, "seq": 503, "dtype": "fp16", "dropout": True, "gradient_buffer": True, "loss": "parallel",
             "mesh": Mesh(micro_batches=3),
         },
     ),
@@ -282,10 +282,11 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "--untie-embeddings-and-output-weights --normalization RMSNorm --position-embedding-type rope "
         "--disable-bias-linear --tokenizer-type Llama2Tokenizer --micro-batch-size 1 --global-batch-size 56 "
         "--seq-length 521 --pipeline-model-parallel-size 4 --num-layers-per-virtual-pipeline-stage 4 --bf16 "
-        "--nproc_per_node 28 --hidden-dropout 0 --attention-dropout 0.0 --cross-entropy-loss-fusion",
+        "--nproc_per_node 28 --hidden-dropout 0 --attention-dropout 0.0 --cross-entropy-loss-fusion "
+        "--cross-entropy-fusion-impl te --no-bias-swiglu-fusion",
         "mixtral-8x7b",
         {
-            "seq": 521, "loss": "fused", "mesh": Mesh(dp=7, pp=4, virtual_stages=2, micro_batches=8), **MEGATRON,
+            "seq": 521, **MEGATRON, "loss": "fused", "mesh": Mesh(dp=7, pp=4, virtual_stages=2, micro_batches=8),
         },
     ),
     "NeMo, GPT": (
@@ -298,6 +299,9 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "  tokenizer: {library: megatron, type: GPT2BPETokenizer}\n"
         "  optim: {name: distributed_fused_adam, lr: 2.0e-4}\n",
         "gpt2",
-        {"batch": 3, "seq": 499, "gradients": "fp32", "gradient_buffer": True, "mesh": Mesh(dp=5, zero=1)},
+        {
+            "batch": 3, "seq": 499, "gradients": "fp32", "gradient_buffer": True, "loss": "parallel",
+            "mesh": Mesh(dp=5, zero=1),
+        },
     ),
 }  # fmt: skip
