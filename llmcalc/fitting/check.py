@@ -99,8 +99,11 @@ def _bounds(
 
 def held_by_allocator(memory: TrainingMemory) -> int:
     """Return the bytes that the allocator of a program that trains adapters holds beyond those in use."""
-    if memory.recipe.adapters is None:
-        return 0
+    return 0 if memory.recipe.adapters is None else allocator_part(memory)
+
+
+def allocator_part(memory: TrainingMemory) -> int:
+    """Return the bytes that PyTorch's allocator holds beyond those in use, a share of those that come and go."""
     return (memory.peak - memory.weights - memory.optimizer) // ALLOCATOR_SHARE
 
 
