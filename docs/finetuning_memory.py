@@ -113,8 +113,8 @@ SECTIONS: dict[str, Section] = {
         "finetuning_contexts.csv",
         contexts,
         "The predictions are those of `fit --training --lora-rank 32 --weights nf4-double --optimizer adam-8bit "
-        "--recompute full --cross-entropy shifted --micro-batches 4 --solve seq`: Unsloth's page about these runs states 4 "
-        "gradient accumulation steps, between which gradients stay in memory. "
+        "--recompute full --cross-entropy shifted --micro-batches 4 --solve seq`: Unsloth's page about these runs "
+        "states 4 gradient accumulation steps, between which gradients stay in memory. "
         "Of the two rows in which no context fits, `fit` finds none for Llama-3.1-8B on "
         "8 GB, and 6 tokens for Llama-3.3-70B on 48 GB. The allocator's part was chosen with this table at hand.",
         in_fit=True,
