@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Sequence
 
 from ..calc.kv_cache import state
@@ -248,13 +249,22 @@ def target_matrices(architecture: Architecture, targets: Iterable[str]) -> tuple
         elif name in ALL_LINEAR:
             found |= matrices - {"router"}
         else:
-            own = [*fnmatch.filter(modules, name.rpartition(".")[2])]
+            own = _named_modules(modules, name)
             if not own:
                 known = (*matrices, *modules)
                 hint = f"names of {architecture.name}: {', '.join(sorted({*known, ALL_LINEAR[0]}))}"
                 raise UnknownNameError("matrix", name, known, parameter="lora_targets", hint=hint)
             found |= {matrix for module in own for matrix in modules[module]}
     return tuple(sorted(found))
+
+
+def _named_modules(modules: Iterable[str], name: str) -> list[str]:
+    """Return the modules that a name, a pattern with ``*``, or a regular expression of PEFT means."""
+    last = name.rpartition(".")[2]
+    try:
+        return fnmatch.filter(modules, last) or [each for each in modules if re.fullmatch(last, each)]
+    except re.error:
+        return []
 
 
 def targets_text(architecture: Architecture, targets: tuple[str, ...]) -> str:
