@@ -318,8 +318,8 @@ def _effective(
         error = None if setting.name in given else Case(SETTINGS, options, architecture).unmet(setting)
         if error:
             del options[setting.name]
-            is_off = value == 1  # a number of ranks, or a permission
-            if setting.name == "zero" or not (is_off or value == usual.get(setting.name)):
+            is_off = value == 1 and setting.name != "zero"  # a number of ranks, or a permission
+            if not (is_off or value == usual.get(setting.name)):
                 remarks.append(f"{setting.name} {value} {error.message}; {spelled(error.hint)}")
     kept = {each.name: options[each.name] for each in SETTINGS if each.name in options}
     for setting in SETTINGS:

@@ -45,6 +45,27 @@ special_tokens: {pad_token: "<|end|>"}
         "qwen3-0.6b",
         {"seq": 523, "optimizer": "adam-8bit", "offload": "optimizer", "convention": "torch", "loss": "chunked"},
     ),
+    "axolotl, offload": (
+        "a.yml",
+        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 541\nadapter: lora\nlora_r: 11\nlora_dropout: 0.05\n"
+        "lora_target_linear: true\nliger_glu_activation: true\ngradient_checkpointing: offload\n",
+        "qwen3-0.6b",
+        {
+            "seq": 541, "lora_rank": 11, "lora_dropout": True, "gradients": "fp32", "recompute": "full",
+            "offload_activations": True, "fused_activation": True,
+        },
+    ),
+    "torchtune, early optimizer": (
+        "u.yaml",
+        "model: {_component_: torchtune.models.llama3_2.llama3_2_1b}\ncheckpointer: {_component_: a.b}\nbatch_size: 3\n"
+        "tokenizer: {max_seq_len: 547}\noptimizer: {_component_: bitsandbytes.optim.PagedAdamW8bit}\n"
+        "optimizer_in_bwd: true\nenable_activation_checkpointing: true\nenable_activation_offloading: true\n",
+        "llama3.2-1b",
+        {
+            "batch": 3, "seq": 547, "optimizer": "adam-8bit", "offload": "optimizer", "optimizer_in_backward": True,
+            "recompute": "full", "offload_activations": True, "convention": "torch",
+        },
+    ),
     "axolotl, FSDP": (
         "a.yml",
         "base_model: Qwen/Qwen3-0.6B\nmicro_batch_size: 2\nsequence_len: 521\nfsdp_version: 2\ndp_shard_size: 7\n"
@@ -287,6 +308,16 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "mixtral-8x7b",
         {
             "seq": 521, **MEGATRON, "loss": "fused", "mesh": Mesh(dp=7, pp=4, virtual_stages=2, micro_batches=8),
+        },
+    ),
+    "Megatron, FP8": (
+        "run.sh",
+        f"pretrain_gpt.py {LLAMA_SIZES} --micro-batch-size 1 --seq-length 509 --bf16 --fp8-format hybrid "
+        "--fp8-param-gather --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 --hidden-dropout 0 --attention-dropout 0",
+        "llama3.2-1b",
+        {
+            "seq": 509, "fp8": "weights", "fused_activation": True, "optimizer": "adamw-bf16",
+            "mesh": Mesh(vocabulary_multiple=1), **MEGATRON,
         },
     ),
     "NeMo, GPT": (
