@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..calc.memory.fit import Fit
+from ..calc.memory.fit import Doubts, Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.recomputation import FULL, UNKNOWN
 from ..calc.memory.zero import SHARDS_WEIGHTS
@@ -58,7 +58,8 @@ def check_fit(
         result = memory_of(architecture, mesh=mesh, **arguments)
         assert not isinstance(result, InferenceMemory)
         needed = result.peak + held_by_allocator(result.worst)
-        return Fit(memory_bytes, reserve, needed, count, result, *_bounds(architecture, needed, mesh, arguments))
+        doubts = _doubts(architecture, needed, mesh, arguments)
+        return Fit(memory_bytes, reserve, needed, count, changed(result, doubts=doubts) if doubts.names else result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -78,10 +79,8 @@ def check_fit(
     return fit_on(layout, stages_on(layout))
 
 
-def _bounds(
-    architecture: Architecture, needed: int, mesh: Mesh, arguments: dict[str, Any]
-) -> tuple[int | None, tuple[str, ...], bool]:
-    """Return the bytes that training needs at least, what is not modelled, and whether it may need more."""
+def _doubts(architecture: Architecture, needed: int, mesh: Mesh, arguments: dict[str, Any]) -> Doubts:
+    """Return what a training program's file asks for and is not modelled."""
     file = architecture.inputs.get("training_file", {})
     saving, others = (*file.get("saving", ()), *file.get("offloading", ())), tuple(file.get("not_computed", ()))
     if arguments.get("recompute") == UNKNOWN:
@@ -94,7 +93,7 @@ def _bounds(
         result = memory_of(architecture, mesh=mesh, **{**arguments, **at_most})
         assert not isinstance(result, InferenceMemory)
         least = min(needed, result.peak + held_by_allocator(result.worst))
-    return least, tuple(dict.fromkeys((*saving, *others))), not set(others) <= set(saving)
+    return Doubts(tuple(dict.fromkeys((*saving, *others))), least, not set(others) <= set(saving))
 
 
 def held_by_allocator(memory: TrainingMemory) -> int:

@@ -336,11 +336,11 @@ def verdict(fit: Fit, load: str = "", each: str = "") -> str:
     """
     least = "" if fit.least is None else f"{binary(fit.least)} to "
     if fit.is_undecided:
-        sizes = f"{'at least ' if fit.is_open else ''}{least}{binary(fit.needed)}{each}, of {binary(fit.usable)}"
-        verb = "are" if len(fit.doubts) > 1 else "is"
-        return f"undecided{load and f' for{load}'}: {sizes}; {', '.join(fit.doubts)} {verb} not modelled"
+        sizes = f"{'at least ' if fit.doubts.is_open else ''}{least}{binary(fit.needed)}{each}, of {binary(fit.usable)}"
+        verb = "are" if len(fit.doubts.names) > 1 else "is"
+        return f"undecided{load and f' for{load}'}: {sizes}; {', '.join(fit.doubts.names)} {verb} not modelled"
     if fit.fits:
-        ending = f", even if {', '.join(fit.doubts)} saved nothing" if least else ""
+        ending = f", even if {', '.join(fit.doubts.names)} saved nothing" if least else ""
         return f"fits{load}, {_bytes(fit.headroom)} to spare{each}{ending}"
     ending = ", even with full recomputation" if least else ""
     short = (fit.needed if fit.least is None else fit.least) - fit.usable

@@ -98,8 +98,8 @@ class EngineQuestion(Question):
         needed = memory.budget - memory.available.best + float(whole.pool.bytes_of(seq)) * asked.of_rank(found)
         return FitResult(
             memory.total, memory.total - memory.budget, int(needed), asked.gpus,
-            None if is_trial else self._plain(found, asked), architecture=self.architecture, accelerator=self.card,
-            start=found, requests=requests, batch=asked.batch,
+            None if is_trial else self._plain(found, asked), self.architecture, self.card, start=found,
+            requests=requests, batch=asked.batch,
         )  # fmt: skip
 
     def engine_of(self, weights: str | None) -> str:

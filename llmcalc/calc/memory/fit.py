@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from ...core.errors import InputError
-from ...core.record import record
+from ...core.record import NamedTuple, record
 from ...core.setting import scale_number
 from ...core.type_names import Any
 
@@ -19,30 +19,40 @@ _UNITS = {
 }  # fmt: skip
 
 
+class Doubts(NamedTuple):
+    """What is not modelled, by name, the bytes that training then needs at least, and whether it may need more."""
+
+    names: tuple[str, ...] = ()
+    least: int | None = None
+    is_open: bool = False
+
+
 @record
 class Fit:
-    """Required and available memory on each of ``count`` accelerators, in bytes.
-
-    Attributes:
-        least: bytes if what is not modelled saves as much as it can, or None if it saves nothing.
-        doubts: settings of a training program's file whose effect is not modelled.
-        is_open: whether some of them may need more than ``needed``.
-    """
+    """Required and available memory on each of ``count`` accelerators, in bytes."""
 
     memory: int
     reserve: int
     needed: int
     count: int
     result: Any
-    least: int | None = None
-    doubts: tuple[str, ...] = ()
-    is_open: bool = False
+
+    @property
+    def doubts(self) -> Doubts:
+        """What is not modelled."""
+        return getattr(self.result, "doubts", None) or Doubts()
+
+    @property
+    def least(self) -> int | None:
+        """Bytes if what is not modelled saves as much as it can, or None if it saves nothing."""
+        return self.doubts.least
 
     @property
     def is_undecided(self) -> bool:
         """Whether the verdict depends on what is not modelled."""
         lowest = self.needed if self.least is None else self.least
-        return lowest <= self.usable and (self.is_open or self.needed > self.usable) and bool(self.doubts)
+        is_doubted = self.doubts.is_open or self.needed > self.usable
+        return bool(self.doubts.names) and is_doubted and lowest <= self.usable
 
     @property
     def usable(self) -> int:

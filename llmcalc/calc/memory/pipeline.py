@@ -13,6 +13,7 @@ from ...core.record import changed, record
 from ...core.workload import Workload
 from ..pipeline_stages import layers_of, pipeline_stages
 from ..sharding import Mesh
+from .fit import Doubts
 from .optimizer import Recipe
 from .saved_tensors import ActivationPolicy
 from .training import TrainingMemory, training_memory
@@ -20,10 +21,14 @@ from .training import TrainingMemory, training_memory
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` describe the worst stage."""
+    """Training memory per pipeline stage.
+
+    All attributes except ``mesh``, ``stages`` and ``doubts``, what is not modelled, describe the worst stage.
+    """
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
+    doubts: Doubts | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "peak": "measured", **dict.fromkeys(("weights", "gradients", "optimizer"), "exact"), "activations": "measured",

@@ -152,7 +152,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
         place = id(segment.trace), id(segment.held), is_new
         if place not in known:
-            passing = _BackwardPass(segment, 0 if step.table_transient and segment.is_outside else step.updating)
+            passing = _BackwardPass(segment, step.updating)
             known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
         name, key = (segment.label, segment.saved), (segment.label, segment.gradients)
         held_before, done_before = held_blocks[name], done.get(key, 0)
