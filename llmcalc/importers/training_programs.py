@@ -12,6 +12,7 @@ from ..core.setting import TEXTS, Setting
 from ..data import tables
 
 LISTS = ("ignored", "unmodelled", "structural", "saving", "offloading")  # of keys that set nothing
+BOUNDED = LISTS[3:]  # keys that save memory
 MODEL, MODULES = "model", "lora_modules"
 _COUNTS = (
     "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
@@ -52,6 +53,11 @@ class Program(NamedTuple):
     def model_key(self) -> str:
         """Key by which a program is known and that names the model, or an empty string."""
         return next((key for key in self.signature if self.keys.get(key, {}).get("to") == MODEL), "")
+
+    def is_listed(self, key: str, kind: str) -> bool:
+        """Return whether a key, or one of the DeepSpeed file that it contains, is in a list such as ``saving``."""
+        name, inner = key.partition(" ")[0], programs()["deepspeed"]
+        return matches(name, getattr(self, kind)) or matches(name.partition(".")[2], getattr(inner, kind))
 
     def is_known(self, key: str) -> bool:
         """Return whether the table has a key."""

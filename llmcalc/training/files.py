@@ -18,7 +18,7 @@ from ..estimate.cost import SIXTEEN_BIT
 from ..fitting.memory import ALL_LINEAR, linear_modules, target_matrices
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
-from ..importers.training_programs import matches
+from ..importers.training_programs import BOUNDED, matches
 from ..inputs.effects import Case
 from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, memory_settings, read_settings
@@ -122,8 +122,7 @@ def read_file(
         "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
         "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "defaults": found.defaults, "ignored": found.ignored, "not_computed": found.unmodelled,
-        **{kind: [key for key in found.unmodelled if matches(key.partition(" ")[0], getattr(file.program, kind))]
-           for kind in ("saving", "offloading")},
+        **{kind: [key for key in found.unmodelled if file.program.is_listed(key, kind)] for kind in BOUNDED},
         "unknown": found.unknown,
     }  # fmt: skip
     architecture = changed(
