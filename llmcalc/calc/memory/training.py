@@ -116,7 +116,7 @@ def training_memory(
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
     updating = 0
     if recipe.in_backward:
-        updating, gradients, resident = 1 + recipe.n_temporaries, none, none
+        updating = 1 + recipe.n_temporaries
         segments = [each if each.is_outside and states.tied_table else each._replace(gradients=0) for each in segments]
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
@@ -149,7 +149,7 @@ def training_memory(
 
 def states_on_rank(
     architecture: Architecture, recipe: Recipe, mesh: Mesh
-) -> tuple[zero.ModelStates, tuple[int, int, int, int, int]]:
+) -> tuple[zero.ModelStates, tuple[int, int, int, int, Sum]]:
     """Return the states of the model, and their bytes on one rank: weights, gradients, optimizer, gradients that are
     resident at the start of a micro-batch, and the bytes in host memory.
     """
@@ -170,6 +170,8 @@ def states_on_rank(
     if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
         host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
         weights = gradients = resident = none
+    if recipe.in_backward:  # a gradient is used as soon as it is computed
+        gradients = resident = none
     return states, (weights, gradients, optimizer, resident, host)
 
 
