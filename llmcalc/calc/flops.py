@@ -175,9 +175,9 @@ class Flops(StepResult):
             for (stack, name, _), (numbers, counts) in found.items()
         ]
 
-    def counting(self, pairs: str) -> Flops:
-        """Return the same step with other query-key pairs counted (``causal`` or ``dense``)."""
-        return _flops_of(self.architecture, changed(self.workload, attention=pairs))
+    def counting(self, pairs: str, convention: str | None = None) -> Flops:
+        """Return the same step with other query-key pairs counted (``causal`` or ``dense``), or as eager code does."""
+        return _flops_of(self.architecture, changed(self.workload, attention=pairs, convention=convention))
 
     def of_model(self, architecture: Architecture) -> Flops:
         """Return the same step of another model."""

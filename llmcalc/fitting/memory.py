@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from ..calc.kv_cache import state
@@ -80,6 +81,9 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     if own["offload"] == WEIGHTS and mesh.zero < SHARDS_WEIGHTS:
         raise InputError("weights are loaded block by block with ZeRO-3 only", parameter="offload", hint="add {zero=3}")
+    if own["optimizer_in_backward"] and (mesh.batches > 1 or own["gradient_buffer"]):
+        text = "needs a gradient of one micro-batch, which no buffer holds"
+        raise InputError(text, parameter="optimizer_in_backward", hint="omit it")
     is_peft = bool(rank and own["master"] and convention is None and width < FP32_BYTES)
     adapters = adapters_of(architecture, rank, own["lora_targets"], FP32_BYTES if is_peft else 0)
     frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
@@ -92,6 +96,8 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
     recipe = changed(
         recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
         gradient_placeholders=own["gradient_placeholders"], offload=own["offload"] or "",
+        offload_activations=own["offload_activations"], in_backward=own["optimizer_in_backward"],
+        fp8_copies=own["fp8"] == "copies",
     )  # fmt: skip
     code = eager_code(architecture, own["expert_kernel"], own["attention"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
@@ -99,6 +105,7 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         recipe.gradient_bytes, convention, adapters, own["loss"] or "eager",
         own["scan"] or "eager", code=code, is_head_cast=is_prepared,
         stream_bytes=FP32_BYTES if is_prepared or (is_peft and is_sharded) else 0,
+        adapter_dropout=own["lora_dropout"], fp8=bool(own["fp8"]), fused_activation=own["fused_activation"],
     )  # fmt: skip
     workload = Workload(
         batch=own["batch"], seq=own["seq"], target_seq=own["target_seq"], mode="train", convention=convention,
@@ -243,13 +250,22 @@ def target_matrices(architecture: Architecture, targets: Iterable[str]) -> tuple
         elif name in ALL_LINEAR:
             found |= matrices - {"router"}
         else:
-            own = [*fnmatch.filter(modules, name.rpartition(".")[2])]
+            own = _named_modules(modules, name)
             if not own:
                 known = (*matrices, *modules)
                 hint = f"names of {architecture.name}: {', '.join(sorted({*known, ALL_LINEAR[0]}))}"
                 raise UnknownNameError("matrix", name, known, parameter="lora_targets", hint=hint)
             found |= {matrix for module in own for matrix in modules[module]}
     return tuple(sorted(found))
+
+
+def _named_modules(modules: Iterable[str], name: str) -> list[str]:
+    """Return the modules that a name, a pattern with ``*``, or a regular expression of PEFT means."""
+    last = name.rpartition(".")[2]
+    try:
+        return fnmatch.filter(modules, last) or [each for each in modules if re.fullmatch(last, each)]
+    except re.error:
+        return []
 
 
 def targets_text(architecture: Architecture, targets: tuple[str, ...]) -> str:

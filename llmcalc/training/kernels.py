@@ -52,6 +52,7 @@ class Execution:
         is_compiled: whether a compiler fuses functions.
         adapters: low-rank adapters, if only these are trained.
         dispatcher: ``deepep`` if a token is sent to its experts once per rank and node, or empty.
+        gradient_bits: bits per element of gradients that replicas exchange.
     """
 
     attention: str = FLASH
@@ -59,6 +60,7 @@ class Execution:
     is_compiled: bool = False
     adapters: Adapters | None = None
     dispatcher: str = ""
+    gradient_bits: int = 16
 
 
 class TrainingKernels(KernelCosts):

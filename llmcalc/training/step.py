@@ -91,12 +91,14 @@ class TrainingStep:
         seconds: time of the step.
         parts: seconds of the slowest rank, which add up to ``seconds``.
         hidden: seconds of collectives of replicas during the computation.
+        passes: seconds of the forward and the backward pass of a micro-batch on each pipeline stage.
     """
 
     layout: TrainingLayout
     seconds: float
     parts: Mapping[str, float]
     hidden: float
+    passes: tuple[tuple[float, float], ...]
 
 
 Exchanged = dict[tuple[str, str], float]  # seconds by phase and group, and the number of calls of a phase
@@ -171,8 +173,8 @@ class _Stage:
             if each.group == DP:
                 seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
                 seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
-            elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
-                seconds = float(training_exchange_seconds(self.model, each, values))
+            elif each.kind == ALL_TO_ALL and each.ranks * self.mesh.expert_tp > self.model.accelerator.node:
+                seconds = float(training_exchange_seconds(self.model, each, values, is_plain=is_plain))
             elif each.kind != SEND and each.ranks > self.model.accelerator.node:
                 seconds = replica_seconds(self.model, each, moved)
             else:
@@ -258,7 +260,7 @@ def stage_works(
     workload = Workload(batch=layout.micro_batch, seq=seq, mode="train", extend=True)
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
-    exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
+    exchanged = communication(architecture, workload, mesh, bits, model.execution.gradient_bits, uneven=True).stages
     passes = remembered(architecture, "_passes", (model.identity, mesh.division, *values.values()), _KnownPasses)
     found = dict[object, StageWork]()
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
@@ -302,4 +304,7 @@ def training_step(
     parts |= {BUBBLE: found.bubble, REPLICAS: found.visible, OPTIMIZER: found.optimizer, REST: found.rest}
     smallest = found.seconds * NEGLIGIBLE
     parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
-    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.visible))
+    hidden = factor * (found.exchanged - found.visible)
+    whole = [(factor * slot.forward, factor * (slot.total - slot.forward)) for slot in found.slots]
+    of_stages = tuple(own for own, stage in zip(whole, stages, strict=True) for _ in range(int(stage.count)))
+    return TrainingStep(layout, sum(parts.values()), parts, hidden, of_stages)

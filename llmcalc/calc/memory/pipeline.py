@@ -13,22 +13,22 @@ from ...core.type_names import Any, ClassVar
 from ...core.workload import Workload
 from ..pipeline_stages import layers_of, pipeline_stages
 from ..sharding import Mesh
+from .fit import Doubts
 from .optimizer import Recipe
-from .recomputation import FULL, UNKNOWN
 from .saved_tensors import ActivationPolicy
 from .training import TrainingMemory, states_on_rank, training_memory
 
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` describe the worst stage.
+    """Training memory per pipeline stage.
 
-    ``least`` is the peak with full recomputation if what is recomputed is not modelled.
+    All attributes except ``mesh``, ``stages`` and ``doubts``, what is not modelled, describe the worst stage.
     """
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
-    least: int | None = None
+    doubts: Doubts | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "peak": "measured", **dict.fromkeys(("weights", "gradients", "optimizer"), "exact"), "activations": "measured",
@@ -72,11 +72,7 @@ def parallel_memory(
     largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> ParallelMemory:
     """Return the training memory of every pipeline stage. ``training_memory`` describes ``largest_tensor``."""
-    found = ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
-    if policy.recompute != UNKNOWN:
-        return found
-    full = changed(policy, recompute=FULL)
-    return changed(found, least=parallel_memory(architecture, workload, full, recipe, mesh, largest_tensor).peak)
+    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
 
 
 def stage_memories(

@@ -27,7 +27,7 @@ from .timeline import Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
-IN_FP32 = ("shifted", "chunked")
+IN_FP32 = ("shifted", "chunked", "parallel")
 CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
 Segments = dict[SegmentKey, list[Segment]]
@@ -114,20 +114,32 @@ def training_memory(
     if mesh.zero >= zero.SHARDS_GRADIENTS:
         of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
+    updating = 0
+    if recipe.in_backward:
+        updating = 1 + recipe.n_temporaries
+        segments = [each if each.is_outside and states.tied_table else each._replace(gradients=0) for each in segments]
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
+    if recipe.offload_activations:
+        on_gpu = Sum(*((each.label, each.saved) for each in segments if each.count))
+        host = Sum(*host.parts, ("activations", blocks + others - on_gpu))
+        blocks, others = on_gpu, 0
     step = StepBytes(
         weights,
         optimizer,
         gradients,
         product(
-            ("n_temporaries", recipe.n_temporaries), ("n_largest", states.largest_tensor), (WIDTH, recipe.weight_bytes)
+            ("n_temporaries", 0 if updating else recipe.n_temporaries),
+            ("n_largest", states.largest_tensor),
+            (WIDTH, recipe.weight_bytes),
         ),
         product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
         others,
         resident,
         gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
         product(("n_largest", states.largest_quantised), (WIDTH, recipe.weight_bytes)),
+        updating,
+        recipe.offload_activations,
     )
     schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
     return TrainingMemory(
@@ -137,7 +149,7 @@ def training_memory(
 
 def states_on_rank(
     architecture: Architecture, recipe: Recipe, mesh: Mesh
-) -> tuple[zero.ModelStates, tuple[int, int, int, int, int]]:
+) -> tuple[zero.ModelStates, tuple[int, int, int, int, Sum]]:
     """Return the states of the model, and the bytes of weights, gradients, optimizer, resident gradients and host."""
     compute = partial(zero.model_states, architecture, recipe, mesh)
     states = remembered(architecture, "_model_states", (recipe, mesh.division), compute, MOST_REMEMBERED)
@@ -154,6 +166,8 @@ def states_on_rank(
     if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
         host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
         weights = gradients = resident = none
+    if recipe.in_backward:  # a gradient is used as soon as it is computed
+        gradients = resident = none
     return states, (weights, gradients, optimizer, resident, host)
 
 
@@ -320,6 +334,7 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size. Before 4.49.0,
     transformers copied the fp32 logits to drop the last token while the logits and their fp32 copy existed
     (loss/loss_utils.py). TRL's chunked loss computes the logits of 256 tokens at a time (trainer/sft_trainer.py).
+    Megatron-Core's loss keeps one fp32 tensor, with and without fusion (tensor_parallel/cross_entropy.py).
     """
     declarations = (declare(layer) for _, layer in stack.outputs)
     declaration = next((declaration for declaration in declarations if declaration.logits), None)
@@ -336,6 +351,8 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
         logits = trace.size(axes, declaration, 3 * FP32_BYTES + policy.bytes)
         hidden = trace.size(("b", rows, "d"), declaration, policy.bytes)
         return Loss(hidden, scaled(logits, min(tokens, CHUNK), tokens))
+    if policy.loss == "parallel":
+        return Loss(Sum(("probabilities", size)), trace.size(axes, declaration, policy.bytes))
     before = trace.size(axes, declaration, policy.bytes) if policy.loss == "shifted" else 0
     head = _head_copy(declaration, trace, policy)
     return Loss(

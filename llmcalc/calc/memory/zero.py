@@ -18,6 +18,7 @@ from .optimizer import Recipe, trainable
 from .saved_tensors import WIDTH
 from .weight_formats import model_tensors, stored_row
 
+FP8_COPIES = 2  # bytes per weight: of a copy and of its transpose
 SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # first ZeRO stage that shards each
 
 OTHERS, EXPERTS = "replicated tensors", "routed experts"
@@ -138,6 +139,12 @@ def _tensor_states(
     return found
 
 
+def _is_block_matrix(row: Row) -> bool:
+    """Return whether a tensor is a matrix of a trained block, other than that of a router."""
+    is_matrix = row.tensor.linear and row.declaration.number_class(row.tensor) != ROUTER
+    return is_matrix and row.entry.run is not None and not row.entry.stack.frozen
+
+
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
     """Return the total bytes of weights, gradients and optimizer states on one rank before ZeRO sharding."""
     tensors = _tensor_states(architecture, recipe, mesh, distinct=True)
@@ -147,6 +154,9 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
     uses = Counter[str]()
     for row, name, is_expert, elements, weight, states, master, bits in tensors:
         copies = row.copies
+        if recipe.fp8_copies and _is_block_matrix(row):
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            weights.append(Part(f"{name}, FP8 copies", own * copies * FP8_COPIES, own * copies, is_expert))
         frozen[is_expert] += bits if copies else 0
         weights.append(Part(name, weight * copies, weight // recipe.weight_bytes * copies, is_expert))
         optimizer.append(Part(f"{name}, states", states * copies, elements * copies, is_expert))
@@ -209,8 +219,7 @@ def placeholder_gradients(architecture: Architecture, recipe: Recipe, mesh: Mesh
     matrices = dict[tuple[tuple[str, ...], tuple[str, ...], int], int]()  # by place, input axes and input width
     for row in model_tensors(architecture).distinct_rows:
         tensor, declaration = row.tensor, row.declaration
-        is_counted = tensor.linear and declaration.number_class(tensor) != ROUTER
-        if is_counted and row.entry.run is not None and not row.entry.stack.frozen:
+        if _is_block_matrix(row):
             own = mesh.share_of_weight(tensor, declaration, row.size) // experts_of(row, mesh)
             inputs = tensor.groups[-2]
             key = row.entry.path + row.part, inputs, prod(int(declaration.axes[axis]) for axis in inputs)
