@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
 from ..calc.flop_conventions import conventional_flops
@@ -11,6 +10,7 @@ from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
 from ..core.errors import InputError, spelled
 from ..core.ledger import declarations
+from ..core.type_names import TYPE_CHECKING, Any
 from ..inputs.extras import MTP, prediction_of, with_extras
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line

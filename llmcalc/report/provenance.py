@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..core.errors import spelled
+from ..core.type_names import TYPE_CHECKING
 from ..estimate.cost import MEASURED
 from .document import Fact
 from .numbers import about, ends_text, human, percent

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..calc.sharding import MESH
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..core.record import changed
+from ..core.type_names import Any
 from ..data import table
 from ..estimate.cost import MEASURED, Span, is_of_mixtures
 from ..estimate.prices import usual_price

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
+from ..core.type_names import TYPE_CHECKING
 from ..estimate.amounts import HOURS_A_DAY
 from ..estimate.cost import AS_GIVEN, MEASURED, Span
 from ..inputs.gpus import accelerators_named

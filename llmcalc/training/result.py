@@ -6,7 +6,6 @@ The compute is exact for full sequences of equal length. All other figures depen
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
@@ -16,6 +15,7 @@ from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any, ClassVar
 from ..estimate.amounts import HOURS_A_DAY, PF_DAY
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, MEASURED, Emission, Machine, Span
 from ..estimate.prices import Price, usual_price

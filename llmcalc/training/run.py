@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
@@ -14,8 +13,9 @@ from ..calc.memory.recomputation import NONE
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
-from ..core.record import changed, record
+from ..core.record import changed, record, remembered
 from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
+from ..core.type_names import Any
 from ..data import table
 from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission
@@ -149,7 +149,10 @@ class Run:
     @cached_property
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
-        found = memory_of(self.architecture, mode="training", seq=1, **self.formats)
+        found = remembered(
+            self.architecture, "_training_states", (*self.formats.items(),),
+            lambda: memory_of(self.architecture, mode="training", seq=1, **self.formats),
+        )  # fmt: skip
         assert isinstance(found, ParallelMemory)
         return found
 

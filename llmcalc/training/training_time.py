@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.type_names import Any, ClassVar
 from ..estimate.cost import Span
 from ..serving.calibration import CalibratedSteps
 from .step import TrainingStep

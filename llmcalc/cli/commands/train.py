@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from ...core.type_names import TYPE_CHECKING, Any
 from ...inputs.training_settings import BATCH_TOKENS, CALIBRATION, ENERGY, MEASURED_TIME, MICRO_BATCH, STACK
 from ..memory_options import (
     ADAPTERS,
