@@ -90,8 +90,10 @@ ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
             help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
-    Setting("lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."),
 )  # fmt: skip
+LORA_DROPOUT = Setting(
+    "lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."
+)
 OFFLOAD = Setting(
     "offload", choices=("optimizer", "weights"), needs=("training",), option="cpu-offload",
     help="Training: keep the optimizer, or also ZeRO-3 weights and gradients, in host memory.",
@@ -120,7 +122,7 @@ TRAINING = (
             help="Training: products in FP8 (Transformer Engine), with FP8 copies of weights or FP8 weights."),
     Setting("fused_activation", bool, False, needs=("training",),
             help="Training: gated activations in one kernel that saves its inputs (Megatron-LM, Liger)."),
-    *ADAPTERS,
+    *ADAPTERS, LORA_DROPOUT,
     OFFLOAD,
     Setting("offload_activations", bool, False, needs=("training",),
             help="Training: keep what blocks save in host memory until their backward pass."),

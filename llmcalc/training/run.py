@@ -255,6 +255,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     )
     gpus = own["gpu"]
     machine = read_machine(gpus, needs_mfu=False) if isinstance(gpus, str) else gpus
+    measured = read_measured(own, machine)
     architecture = read_model(own["model"])
     check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
@@ -264,7 +265,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
-        given_fit=own["fit"], measured=read_measured(own, machine),
+        given_fit=own["fit"], measured=measured,
     )  # fmt: skip
     if own["calibration"] is None or machine is None:
         return found
