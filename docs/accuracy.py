@@ -24,6 +24,7 @@ from gguf_sizes import SECTIONS as FILE_SECTIONS
 from host_errors import SECTIONS as HOST_SECTIONS
 from hybrid_errors import SECTIONS as HYBRID_SECTIONS
 from latency_errors import SECTIONS as LATENCY_SECTIONS
+from layout_order import SECTIONS as LAYOUT_SECTIONS
 from measurements import Row, Section
 from optimal_sizes import SECTIONS as SIZES_SECTIONS
 from phase_errors import SECTIONS as PHASE_SECTIONS
@@ -293,6 +294,7 @@ SECTIONS: dict[str, Section] = {
     **refitted_sections(),
     **HOURS_SECTIONS,
     **STEP_SECTIONS,
+    **LAYOUT_SECTIONS,
     **LATENCY_SECTIONS,
     **HOST_SECTIONS,
     **SIZES_SECTIONS,

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import summed
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
-from ..core.ledger import Row, entries, identity, rows
-from ..core.record import record
+from ..core.ledger import Row, entries, identity, model_rows
+from ..core.record import OF_LAYERS, record, remembered
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload, symbols
 from .collectives import (
     ALL_GATHER,
@@ -36,7 +36,7 @@ from .layer_collectives.recorder import FollowedLayer
 from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from .params import component
-from .pipeline_stages import pipeline_stages
+from .pipeline_stages import layers_of, pipeline_stages
 from .sharding import Mesh
 from .step_result import StepResult
 from .walk import Conventions, Extent, walk
@@ -163,16 +163,20 @@ def communication(
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    stages, known = [], dict[tuple[object, ...], FollowedLayer]()
-    of_stages = ({identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1)
+    stages, of_layers = list[tuple[Collective, ...]](), (bits, gradient_bits, training)
+    known = remembered(
+        model_of(architecture)[0], f"{OF_LAYERS}_exchanged", of_layers, dict[tuple[object, ...], FollowedLayer]
+    )
+    equal = dict[object, tuple[list[Collective], ...]]()  # of stages with the same layers
+    of_stages = ({identity(row.entry.stack, row.tensor) for row in model_rows(part)} for part in parts if mesh.pp > 1)
     stored = Counter(name for names in of_stages for name in names)
     for stage, part in enumerate(parts):
-        found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
-        found += _sent_streams(part, stage, mesh, bits, training)
-        if training:
-            found += _replica_weights(part, mesh, bits, gradient_bits)
-            found += _tied_weights(stored, part, mesh, gradient_bits)
-        stages.append(tuple(found))
+        if (layers := layers_of(part)) not in equal:
+            own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
+            replicas = [*_replica_weights(part, mesh, bits, gradient_bits)] if training else []
+            equal[layers] = own, replicas, [*_tied_weights(stored, part, mesh, gradient_bits)] if training else []
+        own, replicas, tied = equal[layers]
+        stages.append((*own, *_sent_streams(part, stage, mesh, bits, training), *replicas, *tied))
     return Communication(architecture, workload, mesh, tuple(stages))
 
 
@@ -217,28 +221,40 @@ def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: i
     pass each time they run, and other layers once. A pipeline stage gathers all weights once per step and reduces
     gradients at the end.
     """
-    counts, gathered = Counter[tuple[str, bool, bool]](), Counter[tuple[str, bool, bool]]()
-    for row in rows(part.stacks):
-        own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-        if not (row.tensor.buffer or row.entry.stack.frozen):
-            key = component(row), row.tensor.active is not None, row.entry.run is not None
-            counts[key] += own * row.copies
-            gathered[key] += own * (_uses(row) if mesh.pp == 1 else row.copies)
     times = mesh.batches if mesh.pp == 1 else 1
     gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
     reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
-    for (name, is_expert, in_block), count in counts.items():
+    for (name, is_expert, in_block), (count, used) in trained_weights(part, mesh).items():
         group, factors = ("dp", mesh.expert_replicas if is_expert else mesh.replicas), (("n_params", count),)
         if group[1] == 1 or not count:
             continue
         yield _outside(name, gradients, group, GRADIENTS, UPDATE, factors, gradient_bits, reductions)
         if mesh.zero >= SHARDS_WEIGHTS:
-            whole = (("n_params", gathered[name, is_expert, in_block]),)
+            whole = (("n_params", used if mesh.pp == 1 else count),)
             yield _outside(name, ALL_GATHER, group, WEIGHTS, FORWARD, whole, bits, times)
             if in_block and mesh.pp == 1:
                 yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, whole, bits, times)
         elif mesh.zero >= SHARDS_OPTIMIZER:
             yield _outside(name, ALL_GATHER, group, WEIGHTS, UPDATE, factors, bits)
+
+
+def trained_weights(part: Architecture, mesh: Mesh) -> dict[tuple[str, bool, bool], tuple[int, int]]:
+    """Return the numbers of elements that a rank of a pipeline stage trains, and that it uses in a step.
+
+    The keys are the component, whether the tensors belong to routed experts, and whether they are in blocks.
+    """
+
+    def compute() -> dict[tuple[str, bool, bool], tuple[int, int]]:
+        found = dict[tuple[str, bool, bool], tuple[int, int]]()
+        for row in model_rows(part):
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            if not (row.tensor.buffer or row.entry.stack.frozen):
+                key = component(row), row.tensor.active is not None, row.entry.run is not None
+                stored, used = found.get(key, (0, 0))
+                found[key] = stored + own * row.copies, used + own * _uses(row)
+        return found
+
+    return remembered(part, "_trained_weights", mesh.division, compute)
 
 
 def _uses(row: Row) -> int:
@@ -253,7 +269,7 @@ def _tied_weights(
 ) -> Iterator[Collective]:
     """Yield the reduction of the gradients of tensors that several pipeline stages store, given their numbers."""
     seen = {""}
-    for row in rows(part.stacks) if mesh.pp > 1 else ():
+    for row in model_rows(part) if mesh.pp > 1 else ():
         name = identity(row.entry.stack, row.tensor)
         ranks = stored[name]
         if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..calc.memory.fit import Doubts, Fit
 from ..calc.memory.inference import InferenceMemory
@@ -13,6 +12,7 @@ from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.record import changed
+from ..core.type_names import TYPE_CHECKING, Any
 from ..estimate.hardware import NODE
 from .layouts import Layout, best_layout
 from .memory import memory_of, serving_stages, worst_stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -12,9 +12,7 @@ from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
 from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
-from ..calc.memory.training import WEIGHTS
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
-from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.pipeline_stages import pipeline_stages
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -71,8 +69,9 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
 
 
 def _training_memory(architecture: Architecture, own: dict[str, Any]) -> ParallelMemory:
-    from ..calc.memory.pipeline import parallel_memory  # needed only by training
-    from ..checkpoint.stored_tensors import largest_stored_tensor
+    from ..calc.memory.pipeline import parallel_memory  # these are needed only by training
+    from ..calc.memory.training import WEIGHTS
+    from ..calc.memory.zero import SHARDS_WEIGHTS
 
     mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
     check_expert_ranks(mesh)
@@ -112,7 +111,9 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         batch=own["batch"], seq=own["seq"], target_seq=own["target_seq"], mode="train", convention=convention,
         extend=own["extend"],
     )  # fmt: skip
-    stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
+    stored: Callable[[Architecture], int] | None = None
+    if convention == "torch" and architecture.layout:
+        from ..checkpoint.stored_tensors import largest_stored_tensor as stored  # needed only by eager code
     return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
 
 

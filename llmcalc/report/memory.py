@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
-from ..calc.memory.pipeline import ParallelMemory
-from ..calc.memory.timeline import Moment
-from ..calc.memory.training import TrainingMemory
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
 from ..core.amount import group_by, summed
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
+from ..core.type_names import TYPE_CHECKING, Any
 from .document import Document, Fact, Table, columns, parts_table, table_of
 from .heading import (
     SIZES,
@@ -37,6 +34,9 @@ from .numbers import binary, percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
+    from ..calc.memory.pipeline import ParallelMemory
+    from ..calc.memory.timeline import Moment
+    from ..calc.memory.training import TrainingMemory
     from .pictures import Picture
 
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"

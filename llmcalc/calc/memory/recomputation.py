@@ -73,8 +73,8 @@ class Recomputation(NamedTuple):
         if self.first is not None:
             each = max(-(-count // chunks), 1)
             return [number % each < self.first for number in range(count)]
-        start = Fraction(1, 2) if self.is_centred else Fraction(0)
-        passed = [int(number * self.share + start) for number in range(count + 1)]
+        whole, part = self.share.denominator, self.share.numerator
+        passed = [(2 * number * part + whole * self.is_centred) // (2 * whole) for number in range(count + 1)]
         return [after > before for before, after in pairwise(passed)]
 
 

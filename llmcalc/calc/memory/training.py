@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import groupby
-from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import PREDICTION, Architecture, Block, Stack, declare, model_of
@@ -13,6 +12,7 @@ from ...core.declaration import Declaration
 from ...core.form import Form
 from ...core.ledger import elements
 from ...core.record import changed, record, remembered
+from ...core.type_names import Any
 from ...core.workload import Workload
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
@@ -104,23 +104,10 @@ def training_memory(
     ``largest_tensor`` returns the number of elements of the largest tensor that the optimizer updates at once. By
     default, that is the largest declared tensor.
     """
-    keep, own = partial(remembered, architecture, most=MOST_REMEMBERED), (recipe, mesh.division)
-    states = keep("_model_states", own, lambda: zero.model_states(architecture, recipe, mesh))
+    states, (weights, gradients, optimizer, resident, host) = states_on_rank(architecture, recipe, mesh)
     if largest_tensor:
         states = states._replace(largest_tensor=largest_tensor(architecture))
-    weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
-    gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
-    resident = zero.resident_gradients(states.gradients, recipe, mesh)
-    if recipe.gradient_placeholders:
-        placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
-        gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
-    optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
-    host, none = Sum(), Sum()
-    if recipe.offload:
-        host, optimizer = Sum(("optimizer", optimizer)), none
-    if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
-        host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
-        weights = gradients = resident = none
+    keep, own = partial(remembered, architecture, most=MOST_REMEMBERED), (recipe, mesh.division)
     of_step = workload, policy, mesh.division, mesh.virtual_stages
     by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
     segments = [segment for parts in by_key.values() for segment in parts]
@@ -129,7 +116,7 @@ def training_memory(
         segments = _sharded_segments(by_key, of_segments, recipe, mesh)
     updating = 0
     if recipe.in_backward:
-        updating, gradients, resident = 1 + recipe.n_temporaries, none, none
+        updating = 1 + recipe.n_temporaries
         segments = [each if each.is_outside and states.tied_table else each._replace(gradients=0) for each in segments]
     blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
     others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
@@ -158,6 +145,34 @@ def training_memory(
     return TrainingMemory(
         architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved, host
     )
+
+
+def states_on_rank(
+    architecture: Architecture, recipe: Recipe, mesh: Mesh
+) -> tuple[zero.ModelStates, tuple[int, int, int, int, Sum]]:
+    """Return the states of the model, and their bytes on one rank: weights, gradients, optimizer, gradients that are
+    resident at the start of a micro-batch, and the bytes in host memory.
+    """
+    states = remembered(
+        architecture, "_model_states", (recipe, mesh.division), lambda: zero.model_states(architecture, recipe, mesh),
+        MOST_REMEMBERED,
+    )  # fmt: skip
+    weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
+    gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
+    resident = zero.resident_gradients(states.gradients, recipe, mesh)
+    if recipe.gradient_placeholders:
+        placeholders = zero.placeholder_gradients(architecture, recipe, mesh)
+        gradients, resident = (Sum(("gradients", own), ("placeholders", placeholders)) for own in (gradients, resident))
+    optimizer = states.optimizer.on_rank(mesh, zero.SHARDS_OPTIMIZER)
+    host, none = Sum(), Sum()
+    if recipe.offload:
+        host, optimizer = Sum(("optimizer", optimizer)), none
+    if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
+        host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
+        weights = gradients = resident = none
+    if recipe.in_backward:  # a gradient is used as soon as it is computed
+        gradients = resident = none
+    return states, (weights, gradients, optimizer, resident, host)
 
 
 def saved_tensors(
