@@ -91,9 +91,6 @@ ADAPTERS = (
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
             help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
 )  # fmt: skip
-LORA_DROPOUT = Setting(
-    "lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."
-)
 OFFLOAD = Setting(
     "offload", choices=("optimizer", "weights"), needs=("training",), option="cpu-offload",
     help="Training: keep the optimizer, or also ZeRO-3 weights and gradients, in host memory.",
@@ -120,9 +117,10 @@ TRAINING = (
             help="Training: no fp32 copy of the weights; with LoRA, keep nothing in fp32."),
     Setting("fp8", choices=("copies", "weights"), needs=("training",),
             help="Training: products in FP8 (Transformer Engine), with FP8 copies of weights or FP8 weights."),
-    Setting("fused_activation", bool, False, needs=("training",),
+    Setting("fused_activation", bool, False, needs=("training", "gated"),
             help="Training: gated activations in one kernel that saves its inputs (Megatron-LM, Liger)."),
-    *ADAPTERS, LORA_DROPOUT,
+    *ADAPTERS,
+    Setting("lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."),
     OFFLOAD,
     Setting("offload_activations", bool, False, needs=("training",),
             help="Training: keep what blocks save in host memory until their backward pass."),
