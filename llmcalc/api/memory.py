@@ -101,7 +101,7 @@ def memory(
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
         gradient_placeholders: training: unused gradients of each matrix shape, as Transformer Engine keeps them.
         master: training: whether to keep an fp32 master copy of 16-bit weights, or what PEFT keeps in fp32.
-        mesh: number of ranks of each kind of parallelism.
+        mesh: ranks of each kind of parallelism.
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
         lora_targets: training: matrices such as ``wq``, ``q_proj`` or ``all-linear`` (default).
@@ -114,8 +114,7 @@ def memory(
         extend: allow sequences longer than the learned positions.
 
     Raises:
-        UnknownNameError: an unknown format, optimizer, mode or policy.
-        InputError: conflicting settings, or a setting that has no effect.
+        InputError: an unknown name, conflicting settings, or a setting that has no effect.
     """
     architecture, given = read_arguments(model, (*SETTINGS, IMAGE), locals())
     return memory_with_images(architecture, given.pop("image"), given)
