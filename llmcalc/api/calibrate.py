@@ -49,9 +49,9 @@ def calibrate(rows: Rows, step: Mapping[str, Any] | None = None) -> Calibration:
     """
     read = numbered(rows)
     if is_training(read[0][2]):
-        return fit_steps(read, step or {}, file_name(rows))
+        return fit_steps(read, {} if step is None else step, file_name(rows))
     if step:
-        raise InputError("has no effect on measurements of serving", parameter="step", hint="omit it")
+        raise InputError("arguments of training steps have no effect on measurements of serving", hint="omit them")
     return fit_calibration(
         read, lambda model, gpu, settings: point_of(read_service(model, gpu, settings)), file_name(rows)
     )

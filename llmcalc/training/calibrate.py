@@ -67,6 +67,11 @@ def is_training(row: object) -> bool:
 
 def fit_steps(rows: Iterable[Numbered], step: Mapping[str, Any], name: str) -> Calibration:
     """Return the factors of measured training steps, as ``calibrate`` describes."""
+    if not isinstance(step, Mapping):
+        raise InputError("step must be a mapping", hint='use arguments of step_time, such as {"gpu": "h100:8"}')
+    for each in step:
+        if each not in KNOWN or each in MEASURED:
+            raise UnknownNameError("argument of step_time", each, [own for own in KNOWN if own not in MEASURED])
     left_out: dict[str, str] = {}
     found: dict[tuple[str, str, str, str, str], list[_Steps]] = {}
     for count, (place, where, row) in enumerate(rows, 1):
@@ -74,13 +79,13 @@ def fit_steps(rows: Iterable[Numbered], step: Mapping[str, Any], name: str) -> C
             raise InputError(f"more than {MOST_ROWS:,} rows", where=name, hint="use fewer of them")
         if not isinstance(row, Mapping):
             raise InputError("a row must be a mapping", where=where)
-        each = _steps(place, where, {**step, **dict(_given(where, row))})
-        ratio = median(each.seconds) / each.modelled
+        steps = _steps(place, where, {**step, **dict(_given(where, row))})
+        ratio = median(steps.seconds) / steps.modelled
         if not 1 / IMPLAUSIBLE <= ratio <= IMPLAUSIBLE:
-            measured = f"{median(each.seconds):.3g} s a step, where {each.modelled:.3g} s are modelled"
+            measured = f"{median(steps.seconds):.3g} s a step, where {steps.modelled:.3g} s are modelled"
             left_out[place] = f"{measured}: check the unit and the tokens of a step"
         else:
-            found.setdefault(each.key, []).append(each)
+            found.setdefault(steps.key, []).append(steps)
     if not found:
         place, reason = next(iter(left_out.items()))
         raise InputError(f"none of {len(left_out):,} rows can be used; {place}: {reason}", where=name)

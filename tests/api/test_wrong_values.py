@@ -17,6 +17,7 @@ from llmcalc.fitting.fit import SETTINGS as FIT
 CALIBRATED = str(Path(__file__).parents[1] / "calibration.yaml")
 LOG = str(Path(__file__).parents[1] / "server.log")
 TRAINING_FILE = str(Path(__file__).parents[1] / "training.yml")
+TIMED = {"model": "gpt2", "gpu": "h100:8", "batch": 64, "seq": 512, "seconds": 0.1}
 ROWS = str(Path(__file__).parents[1] / "serving_rows.csv")
 NAN, INFINITE = float("nan"), float("inf")
 ODD: tuple[Any, ...] = (
@@ -88,7 +89,7 @@ TRAINED: dict[str, Case] = {
     "gradient_placeholders": ("flag", True, {**TRAINING, "gradient_buffer": True}),
     "offload": ("name", "optimizer", TRAINING), "offload_activations": ("flag", True, TRAINING),
     "optimizer_in_backward": ("flag", True, TRAINING), "fp8": ("name", "weights", TRAINING),
-    "fused_activation": ("flag", True, TRAINING), "lora_dropout": ("flag", True, LORA),
+    "fused_activation": ("flag", True, {**TRAINING, "model": "llama3-8b"}), "lora_dropout": ("flag", True, LORA),
     "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
 }  # fmt: skip
 CONVENTION: dict[str, Case] = {"convention": ("name", "torch", {})}
@@ -261,7 +262,7 @@ FUNCTIONS: Table = {
         "calibration": ("name", llmcalc.calibrate(ROWS), {}),
         "watts": ("positive", 500, {}), "api_price": ("name", "0.5/1.5", {}),
     }),
-    "calibrate": ({}, {"rows": ("name", ROWS, {})}),
+    "calibrate": ({}, {"rows": ("name", ROWS, {}), "step": ("name", {"gpu": "h100:8"}, {"rows": [TIMED]})}),
     "rl": ({"model": "gpt2", "gpu": "h100"}, {
         **MODEL, "gpu": ("name", "h100", {}), "algorithm": ("name", "ppo", {}), "rollout": ("name", "separate", {}),
         "completions": ("count", 3, {}), "prompt": ("count", 7, {}), "completion": ("count", 11, {}),
@@ -314,6 +315,8 @@ FUNCTIONS: Table = {
         "carbon": ("from 0", 0.4, {**ON_GPUS, "pue": 1.1}), "dtype": ("name", "fp16", {}),
         "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}), "lora_rank": ("count", 7, {}),
         "lora_targets": ("names", ["wq"], {"lora_rank": 7}),
+        "step_time": ("positive", 20.5, {**ON_GPUS, "batch_tokens": 10**6}), "tokens_per_s": ("positive", 4e5, ON_GPUS),
+        "hours": ("positive", 1000, ON_GPUS), "calibration": ("name", llmcalc.calibrate([TIMED]), ON_GPUS),
     }),
     "scale": (PLAN, {
         "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),
