@@ -18,7 +18,7 @@ from ..core.architecture import Architecture, declare
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
 from ..core.ledger import Row, entries, identity, rows
-from ..core.record import record
+from ..core.record import record, remembered
 from ..core.workload import Workload, symbols
 from .collectives import (
     ALL_GATHER,
@@ -36,7 +36,7 @@ from .layer_collectives.recorder import FollowedLayer
 from .memory.training import n_residual_streams
 from .memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER, SHARDS_WEIGHTS
 from .params import component
-from .pipeline_stages import pipeline_stages
+from .pipeline_stages import layers_of, pipeline_stages
 from .sharding import Mesh
 from .step_result import StepResult
 from .walk import Conventions, Extent, walk
@@ -157,23 +157,35 @@ def communication(
         gradient_bits: bits per element of the gradients of weights.
         uneven: whether pipeline stages of a training step may have different numbers of layers.
     """
+    found = stage_collectives(architecture, workload, mesh, bits, gradient_bits, uneven)
+    return Communication(architecture, workload, mesh, tuple(collectives for _, collectives in found))
+
+
+def stage_collectives(
+    architecture: Architecture, workload: Workload, mesh: Mesh, bits: int, gradient_bits: int, uneven: bool = False
+) -> list[tuple[Architecture, tuple[Collective, ...]]]:
+    """Return each pipeline stage with its collectives. Equal stages share both. ``communication`` has the arguments."""
     if mesh.tp % mesh.expert_tp:
         hint = "an expert on ranks with different tokens is not modelled"
         raise UnsupportedError(f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})", parameter="etp", hint=hint)
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    stages, known = [], dict[tuple[object, ...], FollowedLayer]()
-    of_stages = ({identity(row.entry.stack, row.tensor) for row in rows(part.stacks)} for part in parts if mesh.pp > 1)
-    stored = Counter(name for names in of_stages for name in names)
-    for stage, part in enumerate(parts):
-        found = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
-        found += _sent_streams(part, stage, mesh, bits, training)
+    keys = [(layers_of(part), stage == 0, stage == mesh.pp - 1) for stage, part in enumerate(parts)]
+    distinct, numbers = dict(zip(keys, parts, strict=True)), Counter(keys)
+    stored = Counter[str]()
+    for key, part in distinct.items() if mesh.pp > 1 else ():
+        names = {identity(row.entry.stack, row.tensor) for row in rows(part.stacks)}
+        stored.update(dict.fromkeys(names, numbers[key]))
+    found, known = {}, dict[tuple[object, ...], FollowedLayer]()
+    for key, part in distinct.items():
+        own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
+        own += _sent_streams(part, key[1], key[2], mesh, bits, training)
         if training:
-            found += _replica_weights(part, mesh, bits, gradient_bits)
-            found += _tied_weights(stored, part, mesh, gradient_bits)
-        stages.append(tuple(found))
-    return Communication(architecture, workload, mesh, tuple(stages))
+            own += replica_collectives(part, mesh, bits, gradient_bits)
+            own += _tied_weights(stored, part, mesh, gradient_bits)
+        found[key] = part, tuple(own)
+    return [found[key] for key in keys]
 
 
 def _outside(
@@ -190,7 +202,9 @@ def _outside(
     return Collective(None, name, kind, *group, tensor, phase, factors, shards, times, bits)
 
 
-def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, training: bool) -> Iterator[Collective]:
+def _sent_streams(
+    part: Architecture, is_first: bool, is_last: bool, mesh: Mesh, bits: int, training: bool
+) -> Iterator[Collective]:
     """Yield the stream that a pipeline stage sends to the next one, and the gradient that it sends to the previous.
 
     A step of serving is not divided into micro-batches.
@@ -204,26 +218,20 @@ def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, trainin
     factors = (("b", names["b"]), ("q", names["q"]), *streams, ("d", stack.d_model))
     shards = mesh.cp * (mesh.tp if mesh.sp else 1)
     n_batches = mesh.batches if training else 1
-    sends = (("x", FORWARD, stage == mesh.pp - 1), ("dx", BACKWARD, stage == 0))
+    sends = (("x", FORWARD, is_last), ("dx", BACKWARD, is_first))
     for tensor, phase, is_end in sends if training else sends[:1]:
         if chunks := mesh.virtual_stages - is_end:
             yield _outside(STREAM, SEND, ("pp", 2), tensor, phase, factors, bits, chunks * n_batches, shards)
 
 
-def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: int) -> Iterator[Collective]:
+def replica_collectives(part: Architecture, mesh: Mesh, bits: int, gradient_bits: int) -> Iterator[Collective]:
     """Yield the collectives of gradients and weights over data-parallel ranks, by component.
 
     The lifetime of gathered weights is that of the memory model: blocks are gathered for the forward and the backward
     pass each time they run, and other layers once. A pipeline stage gathers all weights once per step and reduces
     gradients at the end.
     """
-    counts, gathered = Counter[tuple[str, bool, bool]](), Counter[tuple[str, bool, bool]]()
-    for row in rows(part.stacks):
-        own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
-        if not (row.tensor.buffer or row.entry.stack.frozen):
-            key = component(row), row.tensor.active is not None, row.entry.run is not None
-            counts[key] += own * row.copies
-            gathered[key] += own * (_uses(row) if mesh.pp == 1 else row.copies)
+    counts, gathered = replicated_elements(part, mesh)
     times = mesh.batches if mesh.pp == 1 else 1
     gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
     reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
@@ -239,6 +247,25 @@ def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: i
                 yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, whole, bits, times)
         elif mesh.zero >= SHARDS_OPTIMIZER:
             yield _outside(name, ALL_GATHER, group, WEIGHTS, UPDATE, factors, bits)
+
+
+_Elements = Mapping[tuple[str, bool, bool], int]  # by component, in routed experts or not, in blocks or not
+
+
+def replicated_elements(part: Architecture, mesh: Mesh) -> tuple[_Elements, _Elements]:
+    """Return the elements of weights that replicas share on one rank, and of those that ZeRO-3 gathers in a pass."""
+
+    def compute() -> tuple[_Elements, _Elements]:
+        counts, gathered = Counter[tuple[str, bool, bool]](), Counter[tuple[str, bool, bool]]()
+        for row in rows(part.stacks):
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            if not (row.tensor.buffer or row.entry.stack.frozen):
+                key = component(row), row.tensor.active is not None, row.entry.run is not None
+                counts[key] += own * row.copies
+                gathered[key] += own * (_uses(row) if mesh.pp == 1 else row.copies)
+        return counts, gathered
+
+    return remembered(part, "_replicated_elements", (mesh.division, mesh.pp == 1), compute)
 
 
 def _uses(row: Row) -> int:

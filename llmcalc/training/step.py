@@ -7,7 +7,7 @@ time of the step        what runs at once, and the schedule of the pipeline: ``s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import log2
 from typing import Any
@@ -146,25 +146,15 @@ class _Stage:
         """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
         found: Exchanged = {}
         for each in collectives:
-            moved = message_bytes(self.model, each, each.elements, values)
-            is_plain = each.kind == ALL_TO_ALL and self.model.execution.dispatcher != DEEPEP
-            if is_plain:  # a token is sent to each of its experts, also to several on one rank
-                moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
-            if each.group == DP:
-                seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
-                seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
-            elif each.kind == ALL_TO_ALL and not is_plain and each.ranks > self.model.accelerator.node:
-                seconds = float(training_exchange_seconds(self.model, each, values))
-            elif each.kind != SEND and each.ranks > self.model.accelerator.node:
-                seconds = replica_seconds(self.model, each, moved)
-            else:
-                seconds = float(collective_seconds(self.model, each, moved))
+            seconds = exchange_seconds(self.model, each, values, self.layout.zero_group)
+            if each.group == DP and each.phase == UPDATE:  # ZeRO-3 also gathers frozen weights
+                seconds *= self.trained_share
             times = each.times if each.group == DP else each.times / self.mesh.batches
             phases = {each.phase: 1.0} if each.group in GROUPS else {"": 1.0}
             if each.phase == FORWARD and each.group in GROUPS:
                 phases[RECOMPUTATION] = self.recomputed.share_of_collectives(each.place)
             for phase, share in phases.items():
-                found[phase, each.group] = found.get((phase, each.group), 0.0) + share * times * seconds
+                found[phase, each.group] = found.get((phase, each.group), 0.0) + share * times * float(seconds)
                 if each.group in GROUPS:
                     found[phase, ""] = found.get((phase, ""), 0.0) + share * times
         return found
@@ -199,23 +189,54 @@ class _Stage:
         )
 
     def optimizer(self, state_bytes: float) -> float:
-        """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter.
-
-        It reads the gradients twice, once for their norm, and writes the weights.
-        """
-        moved = sum(self._trained()) * (2 * state_bytes + 3 * ACTIVATION_BYTES)
-        return self.model.moving(moved * self.trained_share)
-
-    def _trained(self) -> Iterator[float]:
-        """Yield the numbers of parameters that a rank updates."""
-        for row in rows(self.part.stacks):
-            if not (row.tensor.buffer or row.entry.stack.frozen):
-                own = self.mesh.share_of_weight(row.tensor, row.declaration, row.size) * row.copies
-                replicas = self.mesh.expert_replicas if row.tensor.active else self.mesh.replicas
-                yield own / (replicas if self.mesh.zero >= SHARDS_OPTIMIZER else 1)
+        """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""
+        found = optimizer_seconds(self.model, trained_elements(self.part, self.mesh), state_bytes, self.trained_share)
+        return float(found)
 
 
-def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None) -> float:
+def trained_elements(part: Architecture, mesh: Mesh) -> tuple[int, int]:
+    """Return the trained elements of a rank before ZeRO divides them, outside of and inside routed experts."""
+    found = [0, 0]
+    for row in rows(part.stacks):
+        if not (row.tensor.buffer or row.entry.stack.frozen):
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size) * row.copies
+            found[row.tensor.active is not None] += own
+    return found[0], found[1]
+
+
+def optimizer_seconds(
+    model: TrainingKernels, elements: tuple[int, int], state_bytes: float, share: float = 1.0
+) -> Number:
+    """Return the time of the optimizer step for the elements of ``trained_elements``, of which a share is trained.
+
+    It reads the gradients twice, once for their norm, and writes the weights.
+    """
+    mesh = model.mesh
+    replicas = (mesh.replicas, mesh.expert_replicas) if mesh.zero >= SHARDS_OPTIMIZER else (1, 1)
+    updated = sum(own / ranks for own, ranks in zip(elements, replicas, strict=True))
+    return model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES) * share)
+
+
+def exchange_seconds(
+    model: TrainingKernels, each: Collective, values: Mapping[str, Number], zero_group: int | None = None
+) -> Number:
+    """Return the time of one execution of a collective."""
+    moved = message_bytes(model, each, each.elements, values)
+    is_plain = each.kind == ALL_TO_ALL and model.execution.dispatcher != DEEPEP
+    if is_plain:  # a token is sent to each of its experts, also to several on one rank
+        moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
+    if each.group == DP:
+        return replica_seconds(model, each, moved, zero_group)
+    if each.kind == ALL_TO_ALL and not is_plain and each.ranks > model.accelerator.node:
+        return training_exchange_seconds(model, each, values)
+    if each.kind != SEND and each.ranks > model.accelerator.node:
+        return replica_seconds(model, each, moved)
+    return collective_seconds(model, each, moved)
+
+
+def replica_seconds(
+    model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None
+) -> Number:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.
@@ -227,12 +248,12 @@ def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zer
         each = each._replace(ranks=ranks)
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
-        return float(collective_seconds(model, each, moved, ranks * apart))
+        return collective_seconds(model, each, moved, ranks * apart)
     device, own = model.device.between(node), model.coefficients("collectives", each.kind)
     link = min(device.link, device.network * local)
     measured = min(ranks, node)
     seconds = kernels.collective(each.kind, measured, moved, changed(device, link=link), own)
-    return float(seconds * (1 - 1 / ranks) / (1 - 1 / measured))
+    return seconds * (1 - 1 / ranks) / (1 - 1 / measured)
 
 
 def stage_works(
