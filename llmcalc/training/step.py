@@ -7,7 +7,7 @@ time of the step        what runs at once, and the schedule of the pipeline: ``s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import log2
 from typing import Any
@@ -119,8 +119,8 @@ class _Stage:
     def computed(self) -> tuple[Work, Work, Work]:
         """Return the work of all operations of a micro-batch in each pass."""
         found = (operations(self.part, self.mesh, CONVENTIONS, training) for training in (False, True))
-        forward, backward, again, logits = Work(), Work(), Work(), 0
-        for operation, both in zip(*found, strict=True):
+        forward, backward, again, pairs = Work(), Work(), Work(), [*zip(*found, strict=True)]
+        for operation, both in pairs:
             in_block = operation.place.entry.run is not None
             key = (in_block, *map(id, operation.sizes), *map(id, both.sizes))
             if key not in self.known:  # keeps the operations, so that their ids stay unique
@@ -131,14 +131,7 @@ class _Stage:
             )
             share = self.recomputed.share(operation.works, self.values)
             again = again.plus(passes[0], share * operation.count)
-            if isinstance(operation, Gemm) and not in_block:
-                logits = max(logits, operation.columns)
-        others = [self.model.loss(self.tokens * logits)]
-        for stack in self.part.stacks:
-            sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
-            elements = sums * self.tokens * stack.d_model / (self.mesh.tp if self.mesh.sp else 1)
-            others.append(self.model.summed(elements, sums))
-        for own in others:
+        for own in outside_operations(self.part, self.model, pairs, self.tokens):
             forward, backward = forward.plus(own[0]), backward.plus(own[1])
         return forward, backward, again
 
@@ -192,6 +185,17 @@ class _Stage:
         """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""
         found = optimizer_seconds(self.model, trained_elements(self.part, self.mesh), state_bytes, self.trained_share)
         return float(found)
+
+
+def outside_operations(
+    part: Architecture, model: TrainingKernels, pairs: Sequence[tuple[Operation, Operation]], tokens: Number
+) -> Iterator[Passes]:
+    """Yield the passes of what no equation describes: the loss of a stage, and the sums of its residual streams."""
+    outside = (own for own, _ in pairs if isinstance(own, Gemm) and own.place.entry.run is None)
+    yield model.loss(tokens * max((own.columns for own in outside), default=0))
+    for stack in part.stacks:
+        sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
+        yield model.summed(sums * tokens * stack.d_model / (model.mesh.tp if model.mesh.sp else 1), sums)
 
 
 def trained_elements(part: Architecture, mesh: Mesh) -> tuple[int, int]:
