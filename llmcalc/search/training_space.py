@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -27,7 +28,7 @@ from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.peaks import Replicas, StagePeaks
 from ..calc.memory.pipeline import one_f_one_b_in_flight
 from ..calc.memory.recomputation import NONE
-from ..calc.memory.zero import SHARDS_GRADIENTS
+from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
 from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
@@ -257,6 +258,8 @@ class _SharedWork:
         stages = {id(collectives): (part, collectives) for part, collectives in found}
         numbers = Counter(id(collectives) for _, collectives in found)
         replicas = self._replicas(model, doubled, [part for part, _ in stages.values()], zeros, n_batches)
+        whole, divided = (_on(model, changed(mesh, zero=zero)) for zero in (0, SHARDS_OPTIMIZER))
+        shards = [int(zero >= SHARDS_OPTIMIZER) for zero, _ in zeros]
         values, known, works_of_stages = {**self.values, "b": sizes}, dict[object, Any](), list[StageWork]()
         for (key, (part, collectives)), exchanged in zip(stages.items(), replicas, strict=True):
             own = self._part(part)
@@ -277,12 +280,9 @@ class _SharedWork:
                     own.add(passes, each, times, seconds)
             forward, backward, *again = (Work(*(_column(field) for field in each)) for each in passes)
             joined = Work(*(np.concatenate(columns, axis=1) for columns in zip(*again, strict=True)))
-            elements = own.elements
-            optimizer = [
-                optimizer_seconds(_on(model, changed(mesh, zero=zero)), elements, run.state_bytes) for zero, _ in zeros
-            ]
+            optimizer = [optimizer_seconds(each, own.elements, run.state_bytes) for each in (whole, divided)]
             works_of_stages.append(
-                StageWork(forward, backward, joined, sends, exchanged, np.array(optimizer), numbers[key])
+                StageWork(forward, backward, joined, sends, exchanged, np.array(optimizer)[shards], numbers[key])
             )
         gathers = np.array([int(zero >= SHARDS_GRADIENTS) for zero, _ in zeros])
         shape = Shape(n_batches, chunk, gathers, shape_of(TrainingLayout(mesh, 1, NONE), machine.accelerator.node)[-1])
@@ -335,15 +335,15 @@ class _SharedWork:
         parts = dict[object, tuple[int, Architecture]]()  # of equal stages, the first has the most in flight
         for stage, part in enumerate(pipeline_stages(self.run.architecture, mesh.pp)):
             parts.setdefault(layers_of(part), (stage, part))
+        others = {key: self._others(mesh.pp, stage, n_batches, chunk) for key, (stage, _) in parts.items()}
         found = []
         for name in self.recomputations:
             most: Any = 0
-            for key, (stage, part) in parts.items():
+            for key, (_, part) in parts.items():
                 if (key, name) not in self._parts:
                     policy, recipe = changed(self.trained.policy, recompute=name), self.trained.recipe
                     self._parts[key, name] = StagePeaks(part, self.run.seq, policy, recipe, self.shard.mesh())
-                others = self._others(mesh.pp, stage, n_batches, chunk)
-                peaks = self._parts[key, name].peaks(micro_batch / mesh.cp, n_batches, others, replicas)
+                peaks = self._parts[key, name].peaks(micro_batch / mesh.cp, n_batches, others[key], replicas)
                 most = np.maximum(most, peaks)
             found.append(most)
         return np.concatenate(found, axis=1)
@@ -352,10 +352,16 @@ class _SharedWork:
         """Return how many other micro-batches are in flight on a stage."""
         if pp == 1:
             return 0.0
-        meshes = [[Mesh(pp=pp, micro_batches=int(batches), virtual_stages=int(chunks)) for chunks in chunk.ravel()]
-                  for batches in n_batches.ravel()]
-        found = [[one_f_one_b_in_flight(each, stage) for each in row] for row in meshes]
-        return np.array([[[[(held - own) / own] for held, own in row]] for row in found])
+        chunks, batches = chunk.ravel().tolist(), n_batches.ravel().tolist()
+        found = [[_in_flight(pp, stage, number, each) for each in chunks] for number in batches]
+        return np.array(found)[:, None, :, None] - 1
+
+
+@cache
+def _in_flight(pp: int, stage: int, n_batches: int, chunks: int) -> float:
+    """Return the number of micro-batches in flight on a stage."""
+    held, own = one_f_one_b_in_flight(Mesh(pp=pp, micro_batches=n_batches, virtual_stages=chunks), stage)
+    return held / own
 
 
 class _Part:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core.architecture import Architecture
-from ...core.record import NamedTuple, changed
+from ...core.record import NamedTuple, changed, remembered
 from ...core.workload import Workload
 from ..sharding import Mesh
 from .optimizer import Recipe
@@ -70,8 +70,9 @@ class StagePeaks:
         workload = Workload(batch=1, seq=seq, mode="train", extend=True)
         one = changed(mesh, cp=1)
         segments, self.loss = segments_and_loss(part, workload, policy, one)
-        self.states, self.recipe = model_states(part, recipe, one), recipe
-        of_segments = segment_states(part, recipe, one)
+        self.recipe, key = recipe, (recipe, one.division)
+        self.states = remembered(part, "_model_states", key, lambda: model_states(part, recipe, one))
+        of_segments = remembered(part, "_segment_states", key, lambda: segment_states(part, recipe, one))
         self.segments = [
             (segment, of_segments.get(key, SegmentStates()), _largest(segment.backward_sizes()))
             for key, own in segments.items() for segment in own
