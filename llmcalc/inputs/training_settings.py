@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.record import changed
-from ..core.setting import AMOUNT, TEXTS, Setting
+from ..core.setting import AMOUNT, SEQ, TEXTS, Setting
 from .settings import GPU, RECOMPUTE, TOKENS
 
 OF_GPU = ("gpus",)
@@ -33,18 +33,55 @@ MICRO_BATCH = Setting(
 )  # fmt: skip
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
+ZERO_GROUP = Setting("zero_group", int, least=1)
+NETWORK = Setting(
+    "network_gbytes_per_gpu", float, above=0, metavar="GB/S", example="50",
+    help="Network of one GPU in each direction in GB/s (default: that of the usual server).",
+)  # fmt: skip
 STEP = (
     Setting("batch", int, least=1),
     changed(MICRO_BATCH, default=None, needs=()),
     Setting("seq", int, least=1),
     changed(RECOMPUTE, needs=()),
     Setting("attention", str, choices=("flash", "eager")),
-    Setting("zero_group", int, least=1),
-    Setting("network_gbytes_per_gpu", float, above=0),
+    ZERO_GROUP,
+    NETWORK,
     Setting("dispatcher", str, choices=("deepep", "all-to-all")),
     changed(STACK, needs=()),
     Setting("compile", bool, False),
 )  # of ``step_time``
+PLAN_GPU = changed(GPU, kind=str, needs=())
+PLAN = (
+    changed(BATCH_TOKENS, help="Tokens per optimizer step, such as 4M (default: the usual number)."),
+    SEQ,
+    Setting(
+        "rank",
+        str,
+        "time",
+        choices=("time", "mfu", "memory", "money"),
+        help="Order of the layouts: by time of a step (default), MFU, memory per GPU or money.",
+    ),
+    Setting(
+        "fix",
+        TEXTS,
+        (),
+        metavar="NAME=VALUE",
+        help="Only layouts with this setting of a step, such as tp=8,recompute=full. Repeatable.",
+    ),
+    Setting(
+        "include",
+        TEXTS,
+        (),
+        metavar="NAME=VALUE",
+        help="Also show where the best layout with these settings ranks, such as tp=8,pp=8.",
+    ),
+    Setting("max_pp", int, least=1, help="Largest number of pipeline stages."),
+    Setting("node", int, least=1, help="GPUs with fast links to each other (default: those of the usual server)."),
+    NETWORK,
+    changed(STACK, needs=()),
+    PRECISION,
+    changed(PRICE, needs=()),
+)  # of ``plan``
 RL_GPU = changed(
     GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
 )

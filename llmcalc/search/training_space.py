@@ -39,8 +39,8 @@ from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, by_layer, changed, record
 from ..core.workload import Workload
 from ..fitting.layouts import divisors
-from ..kernels.layer_operations import operations
 from ..kernels.cost import ACTIVATION_BYTES
+from ..kernels.layer_operations import operations
 from ..kernels.operations import Operation
 from ..training.kernels import TrainingKernels
 from ..training.layouts import kernels_on
@@ -185,7 +185,9 @@ class TrainingSpace:
         """Return all layouts."""
         found = [*self.layouts()]
         columns = {name: np.concatenate([each.columns[name] for each in found] or [[]]) for name in NAMES}
-        numbers = (np.concatenate([getattr(each, name) for each in found] or [[]]) for name in ("seconds", "memory_bytes"))
+        numbers = (
+            np.concatenate([getattr(each, name) for each in found] or [[]]) for name in ("seconds", "memory_bytes")
+        )
         return Layouts(columns, *numbers)
 
     def sizes(self, dp: int) -> list[int]:
@@ -196,7 +198,9 @@ class TrainingSpace:
     def zeros(self, dp: int, cp: int, ep: int) -> list[tuple[int, int]]:
         """Return ZeRO stages with the number of ranks of a group, or 0 for all ranks."""
         stages = self.allowed("zero", [0, 1, 2, 3] if dp * cp > 1 else [0])
-        groups = [cp * each for each in divisors(dp) if 1 < cp * each < cp * dp and each % ep == 0] if 3 in stages else []
+        groups = (
+            [cp * each for each in divisors(dp) if 1 < cp * each < cp * dp and each % ep == 0] if 3 in stages else []
+        )
         found = [(zero, 0) for zero in stages] + [(3, group) for group in groups]
         kept = self.allowed("zero_group", [group for _, group in found])
         return [each for each in found if each[1] in kept]
@@ -290,7 +294,12 @@ class _SharedWork:
         return factor * schedule(works_of_stages, shape, coefficients(), program.overlaps).seconds
 
     def _replicas(
-        self, model: TrainingKernels, mesh: Mesh, parts: list[Architecture], zeros: list[tuple[int, int]], n_batches: Any
+        self,
+        model: TrainingKernels,
+        mesh: Mesh,
+        parts: list[Architecture],
+        zeros: list[tuple[int, int]],
+        n_batches: Any,
     ) -> list[Any]:
         """Return the times of the collectives of replicas on each stage."""
         found = []
@@ -384,7 +393,9 @@ class _Part:
         if sequences not in self._passes:
             found = np.stack([self.shared.passes_of(*each, sequences) for each in self.operations])
             forward, backward = np.tensordot(self.counts, found, 1)
-            for own in outside_operations(self.part, self.shared.model, self.operations, sequences * self.shared.values["q"]):
+            for own in outside_operations(
+                self.part, self.shared.model, self.operations, sequences * self.shared.values["q"]
+            ):
                 forward, backward = forward + own[0], backward + own[1]
             again = (self.shares * self.counts) @ found[:, 0]
             self._passes[sequences] = np.stack([forward, backward, *again])

@@ -238,9 +238,7 @@ def exchange_seconds(
     return collective_seconds(model, each, moved)
 
 
-def replica_seconds(
-    model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None
-) -> Number:
+def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None) -> Number:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.

@@ -18,7 +18,6 @@ from ...core.workload import Workload
 from ..sharding import Mesh
 from .optimizer import Recipe
 from .saved_tensors import ActivationPolicy
-from .timeline import Segment
 from .training import segments_and_loss
 from .zero import (
     SHARDS_GRADIENTS,
@@ -64,9 +63,7 @@ class Replicas(NamedTuple):
 class StagePeaks:
     """Memory of a pipeline stage on layouts that differ in micro-batches, virtual stages, replicas and ZeRO."""
 
-    def __init__(
-        self, part: Architecture, seq: int, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh
-    ) -> None:
+    def __init__(self, part: Architecture, seq: int, policy: ActivationPolicy, recipe: Recipe, mesh: Mesh) -> None:
         workload = Workload(batch=1, seq=seq, mode="train", extend=True)
         one = changed(mesh, cp=1)
         segments, self.loss = segments_and_loss(part, workload, policy, one)
