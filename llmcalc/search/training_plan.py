@@ -30,7 +30,7 @@ from ..kernels.interval import QUANTILE
 from ..training.layouts import training_time
 from ..training.machine import precision_of
 from ..training.programs import program
-from ..training.published_runs import published_tokens
+from ..training.published_runs import published_fact, published_tokens
 from ..training.run import Run, whole_number
 from ..training.step import TrainingLayout
 from ..training.training_time import TrainingTime
@@ -44,6 +44,7 @@ OF_LAYOUT = {
 MOST_ALIKE, ALIKE_SHARE = 50, 0.05  # layouts that cannot be told apart at most, and their share of those that fit
 ROUNDED = 0.05  # share of the tokens of a step by which they may be rounded for more data-parallel ranks
 ALWAYS = ("micro_batch", "batch", "seq", "batch_tokens", "micro_tokens", "shards")  # options that are always set
+STEPS = 1000  # of a run of a model whose training tokens are not published
 USUAL_TOKENS = 4 * 10**6  # of a step of a model whose training tokens are not published
 GIGA, HOUR = 10**9, 3600.0
 
@@ -252,7 +253,8 @@ class TrainingPlan(NotebookDisplay):
         """Arguments of ``train`` that give the same step, or nothing if ``train`` has none for these GPUs."""
         if not self.best or not self.is_usual_server:
             return {}
-        return {"seq": self.space.run.seq, "batch_tokens": self.tokens, **self.best.settings}
+        tokens = {} if published_fact(self.architecture, "training_tokens") else {"tokens": STEPS * self.tokens}
+        return {**tokens, "seq": self.space.run.seq, "batch_tokens": self.tokens, **self.best.given}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -284,7 +286,7 @@ def launch(name: str, plan: TrainingPlan, layout: PlannedLayout) -> list[str]:
     for key, text in entry["options"].items():
         value = sizes.get(key)
         if isinstance(text, Mapping):
-            found += [text[value]] if value in text else []
+            found += [text[str(value)]] if str(value) in text else []
         elif key in ALWAYS or value not in (None, 1, False):
             found.append(text.format(value=value))
     return found
