@@ -33,7 +33,10 @@ MICRO_BATCH = Setting(
 )  # fmt: skip
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
-ZERO_GROUP = Setting("zero_group", int, least=1)
+ZERO_GROUP = Setting(
+    "zero_group", int, least=1, needs=(*OF_GPU, "mesh", "zero_3"),
+    help="Data-parallel ranks that share the weights with ZeRO-3 (default: all).",
+)  # fmt: skip
 NETWORK = Setting(
     "network_gbytes_per_gpu", float, above=0, metavar="GB/S", example="50",
     help="Network of one GPU in each direction in GB/s (default: that of the usual server).",
@@ -44,7 +47,7 @@ STEP = (
     Setting("seq", int, least=1),
     changed(RECOMPUTE, needs=()),
     Setting("attention", str, choices=("flash", "eager")),
-    ZERO_GROUP,
+    changed(ZERO_GROUP, needs=()),
     NETWORK,
     Setting("dispatcher", str, choices=("deepep", "all-to-all")),
     changed(STACK, needs=()),

@@ -17,7 +17,7 @@ from .numbers import BYTES, dollars, duration, percent, readable
 SHOWN, FEW = 4, 3  # rows of each group on a screen
 MOST_ALL = 30  # rows of each table with --all
 HEADS = (
-    "layout: text", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
+    "layout: name", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
 )  # fmt: skip
 
 

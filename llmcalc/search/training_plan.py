@@ -254,7 +254,8 @@ class TrainingPlan(NotebookDisplay):
         if not self.best or not self.is_usual_server:
             return {}
         tokens = {} if published_fact(self.architecture, "training_tokens") else {"tokens": STEPS * self.tokens}
-        return {**tokens, "seq": self.space.run.seq, "batch_tokens": self.tokens, **self.best.given}
+        sizes = {"seq": self.space.run.seq, "batch_tokens": self.tokens}
+        return {**tokens, **sizes, **self.best.given, "micro_batches": self.step.step.layout.mesh.batches}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as a plain dictionary."""
@@ -287,7 +288,7 @@ def launch(name: str, plan: TrainingPlan, layout: PlannedLayout) -> list[str]:
         value = sizes.get(key)
         if isinstance(text, Mapping):
             found += [text[str(value)]] if str(value) in text else []
-        elif key in ALWAYS or value not in (None, 1, False):
+        elif key in ALWAYS or value is True or (value or 1) != 1:
             found.append(text.format(value=value))
     return found
 

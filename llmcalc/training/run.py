@@ -26,7 +26,7 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
-from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE, STACK
+from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE, STACK, ZERO_GROUP
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
@@ -38,7 +38,7 @@ from .training_time import TrainingTime
 LARGEST_WHOLE = 10**30
 SETTINGS = (
     changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
-    changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
+    changed(WHOLE_MESH, needs=OF_GPU), ZERO_GROUP, MICRO_BATCH,
     changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
@@ -159,6 +159,11 @@ class Run:
             "seq": self.seq, "target_seq": self.target_seq, "extend": self.extend, **self.formats, **self.adapters,
         }  # fmt: skip
         usable, reserve = self.machine.accelerator.usable_bytes, read_size(RESERVE, "reserve")
+        if self.zero_group:  # each group of ranks has all weights and states
+            own = {**own, "mesh": group_mesh(self.mesh, self.zero_group)}
+            return changed(
+                check_fit(self.architecture, usable, reserve, own["mesh"].ranks, **own), count=self.machine.count
+            )
         return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
 
     @cached_property
@@ -168,7 +173,8 @@ class Run:
             return None
         if self.mesh is None:
             return training_time(self)
-        return training_time(self, layout_on(self.mesh, self.micro_batch, self.recompute, self.step_sequences))
+        sizes = self.micro_batch, self.recompute, self.step_sequences
+        return training_time(self, layout_on(self.mesh, *sizes, self.zero_group))
 
     @property
     def working(self) -> Machine | None:
@@ -213,6 +219,15 @@ class Run:
         )  # fmt: skip
 
 
+def group_mesh(mesh: Mesh, zero_group: int) -> Mesh:
+    """Return the mesh of the ranks that share the weights with ZeRO-3."""
+    dp, rest = divmod(zero_group, mesh.cp)
+    if rest or mesh.dp % max(dp, 1) or dp * mesh.tp % (mesh.ep * (mesh.etp or 1)):
+        text = f"groups of {zero_group} ranks do not divide dp · cp ({mesh.replicas}) in whole sequences and experts"
+        raise SizeError(text, parameter="zero_group", hint="use a multiple of {cp} and {ep} that divides dp · cp")
+    return changed(mesh, dp=dp)
+
+
 def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None = None) -> Run:
     """Return the run that arguments of ``train`` describe.
 
@@ -235,6 +250,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
+        zero_group=own["zero_group"],
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
         given_fit=own["fit"],
     )  # fmt: skip
