@@ -210,8 +210,11 @@ class TrainingPlan(NotebookDisplay):
         order = np.lexsort((self.layouts.memory_bytes, self.layouts.seconds))
         memory = self.layouts.memory_bytes[order]
         least = np.minimum.accumulate(memory) if len(memory) else memory
-        is_less = np.concatenate([[True], memory[1:] < least[:-1]]) if len(memory) else []
-        return [self.planned(self.layouts, at) for at in order[is_less]] if len(memory) else []
+        return [
+            self.planned(self.layouts, at)
+            for place, at in enumerate(order)
+            if not place or memory[place] < least[place - 1]
+        ]
 
     @property
     def rows(self) -> list[PlannedLayout]:
@@ -381,7 +384,7 @@ def _rounded(wanted: float, count: int, fix: Mapping[str, Any]) -> int:
     """Return the nearest number of sequences that layouts divide: as many data-parallel ranks as possible, if that
     changes the number by a small share.
     """
-    least = fix.get("dp", 1) * fix.get("micro_batch", 1)
+    least = int(fix.get("dp", 1) * fix.get("micro_batch", 1))
     if wanted < least * (1 - ROUNDED) or wanted < 0.5:
         text = f"{wanted:,.4g} sequences of a step are fewer than the {least:,} that dp and micro_batch need"
         raise InputError(text, parameter="batch_tokens", hint="increase it, or reduce the sequence length")

@@ -274,7 +274,7 @@ class _SharedWork:
                     continue
                 same = *each[2:5], each.factors, each.shards, each.bits, id(each.place and each.place.declaration)
                 if same not in known:
-                    known[same] = exchange_seconds(model, each, values)
+                    known[same] = exchange_seconds(model, each, values) + np.zeros(len(sizes))
                 seconds, times = known[same], each.times / TWICE
                 if each.kind == SEND:
                     sends = sends + _column(seconds) * (chunk - TWICE + times)
@@ -311,7 +311,7 @@ class _SharedWork:
             for _, group in own:
                 total: Any = np.zeros((len(parts), *n_batches.shape))
                 for (*_, times), members in alike.items():
-                    moved = np.array([each.factors[0][1] * BITS / BITS_A_BYTE for _, each in members], float)
+                    moved = np.array([each.sizes(self.values)[0] / each.times for _, each in members], float)
                     seconds = replica_seconds(model, members[0][1], moved, group or None)
                     places = np.array([stage for stage, _ in members])
                     of_stages = np.bincount(places, seconds, len(parts))
@@ -391,7 +391,7 @@ class _Part:
     def passes(self, sequences: float) -> Any:
         """Return the fields of the forward pass, the backward pass, and each recomputation, as rows."""
         if sequences not in self._passes:
-            found = np.stack([self.shared.passes_of(*each, sequences) for each in self.operations])
+            found = np.stack([self.shared.passes_of(one, both, sequences) for one, both in self.operations])
             forward, backward = np.tensordot(self.counts, found, 1)
             for own in outside_operations(
                 self.part, self.shared.model, self.operations, sequences * self.shared.values["q"]

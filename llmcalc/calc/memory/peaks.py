@@ -102,15 +102,17 @@ class StagePeaks:
             base + outside + resident + saved + (blocks[-1] if blocks else 0),
             base + outside + resident + saved + int(self.loss.transient) * sequences,
         ]
-        done, full, reducing = 0, 0, 0
+        done: Sizes = 0
+        full: Sizes = 0
+        reducing: Sizes = 0
         for segment, own, sizes in reversed(self.segments):
             own_full = replicas.gathered(own.gradients, is_full)
-            own_done = np.where(own_full > 0, replicas.sharded(own.new_gradients), int(segment.gradients))
+            own_done: Sizes = np.where(own_full > 0, replicas.sharded(own.new_gradients), int(segment.gradients))
             if segment.is_outside:
                 own_done = int(segment.gradients)
             elif segment.shared:
                 own_done = np.where(own_full > 0, np.ceil(own_done / max(segment.count, 1)), own_done)
-            own_gathered = 0 if segment.is_outside else blocks.pop()
+            own_gathered: Sizes = 0 if segment.is_outside else blocks.pop()
             is_new = (own_full > 0) | (resident == 0)
             in_block = _most(activations * sequences + new * is_new for activations, new in sizes)
             numbers = range(segment.count if sizes else 0)
