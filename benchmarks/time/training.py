@@ -18,7 +18,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import exp, log
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from llmcalc.training.schedule import Overlaps, Shape, StageWork, TrainingCoeffi
 from llmcalc.training.step import shape_of, stage_works
 from llmcalc.training.timed_step import read_step
 
-from .intervals import inside_share, two_variances
+from .intervals import SHARE, inside_share, two_variances
 
 FILE = Path(__file__).parent.parent.parent / "llmcalc" / "data" / "training_time.yaml"
 # by physics, with the logarithmic deviation: kernels of a long run have a lower clock than in a brief measurement, the
@@ -53,10 +53,12 @@ SOURCES = {  # of docs/data/training_steps_*.csv, with their programs
     "mpt": ["llm-foundry"], "korthikanti": ["megatron-lm-2022"], "simumax": ["megatron-core"],
     "torchtitan": ["torchtitan"], "automodel": [], "megatron_bridge": ["nemo-bridge"],
 }  # fmt: skip
-FACTOR, GROUP, HOST = 0.12, 0.1, 0.5  # logarithmic deviations of programs, of their GPUs and formats, and of launches
+OF_PROGRAM = {"factor": 0.12, "host": 0.5, "rest": 0.4}  # logarithmic deviations of what differs between programs
+GROUP = 0.1  # the same between the GPUs and formats of a program
 STEP = 1e-5  # of a numerical slope
 NOISE = 0.08  # of a measured step
 MOST_WEIGHT = 30  # rows of a deployment that count in full
+OTHERS = 8  # rows of the program as which the errors of all others count, for the width of its intervals
 
 
 class Steps:
@@ -100,19 +102,26 @@ class Steps:
 
     def seconds(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the times of chosen steps, for logarithms of the coefficients and of the factors of programs."""
-        own = TrainingCoefficients(**dict(zip(NAMES, np.exp(values[: len(NAMES)]), strict=True)))
+        own, of_programs, groups = self.split(values)
         stages = [taken(stage, chosen) for stage in self.stages]
-        factors, hosts, groups = np.split(np.exp(values[len(NAMES) :]), [len(self.names), 2 * len(self.names)])
-        overlaps = taken(self.overlaps, chosen)._replace(host=hosts[self.place[chosen]])
-        seconds = schedule(stages, taken(self.shape, chosen), own, overlaps).seconds
-        return seconds * factors[self.place[chosen]] * groups[self.group[chosen]]
+        of_step = {name: each[self.place[chosen]] for name, each in of_programs.items()}
+        factor = of_step.pop("factor") * groups[self.group[chosen]]
+        overlaps = taken(self.overlaps, chosen)._replace(**of_step)
+        return factor * schedule(stages, taken(self.shape, chosen), TrainingCoefficients(**own), overlaps).seconds
+
+    def split(self, values: np.ndarray) -> tuple[dict[str, float], dict[str, np.ndarray], np.ndarray]:
+        """Return the coefficients by name, what differs between programs by name, and the factors of groups."""
+        own, *of_programs, groups = np.split(np.exp(values), [len(NAMES) + at * len(self.names) for at in range(4)])
+        return (
+            dict(zip(NAMES, own.tolist(), strict=True)), dict(zip(OF_PROGRAM, of_programs, strict=True)), groups
+        )  # fmt: skip
 
     def fit(self, chosen: np.ndarray) -> np.ndarray:
         """Return the values that describe the chosen steps best."""
         places, target = np.flatnonzero(chosen), np.log(self.measured[chosen])
         weight = np.sqrt(self.weight[chosen]) / NOISE
-        start = np.concatenate([CENTRE, np.zeros(2 * len(self.names) + len(self.groups))])
-        of_programs = np.repeat([FACTOR, HOST], len(self.names))
+        start = np.concatenate([CENTRE, np.zeros(len(OF_PROGRAM) * len(self.names) + len(self.groups))])
+        of_programs = np.repeat([*OF_PROGRAM.values()], len(self.names))
         spread = np.concatenate([SPREAD, of_programs, np.full(len(self.groups), GROUP)])
 
         def errors(values: np.ndarray) -> np.ndarray:
@@ -122,15 +131,17 @@ class Steps:
             return np.concatenate([softened(errors(values)), (values - start) / spread])
 
         def slopes(values: np.ndarray) -> np.ndarray:
-            """A step depends on one factor, one group and the launches of one program, which are moved together."""
+            """A step depends on the values of one program and one group. Those of all programs are moved together."""
             found, base = np.zeros((len(places), len(values))), errors(values)
             first, row = len(NAMES), np.arange(len(places))
             for at in range(first):
                 found[:, at] = (errors(moved(values, at)) - base) / STEP
-            found[row, first + self.place[places]] = weight
-            hosts = slice(first + len(self.names), first + 2 * len(self.names))
-            found[row, hosts.start + self.place[places]] = (errors(moved(values, hosts)) - base) / STEP
-            found[row, hosts.stop + self.group[places]] = weight
+            for name in OF_PROGRAM:
+                own = slice(first, first + len(self.names))
+                slope = weight if name == "factor" else (errors(moved(values, own)) - base) / STEP
+                found[row, first + self.place[places]] = slope
+                first = own.stop
+            found[row, first + self.group[places]] = weight
             scale = (softened(base + STEP) - softened(base - STEP)) / (2 * STEP)
             return np.concatenate([found * scale[:, None], np.diag(1 / spread)])
 
@@ -195,6 +206,24 @@ def folds(steps: Steps) -> Iterable[np.ndarray]:
             yield from (np.isin(np.arange(len(own)), rows[start::2]) for start in (0, 1))
 
 
+def share_of(off: np.ndarray, own: np.ndarray | None = None) -> float:
+    """Return the logarithmic error that most steps do not exceed, of all or of one program.
+
+    A program with few steps is taken to be like the others.
+    """
+    weight = np.ones(len(off)) if own is None else np.where(own, 1, OTHERS / max(np.count_nonzero(~own), 1))
+    order = np.argsort(off)
+    reached = np.cumsum(weight[order])
+    return float(off[order][np.searchsorted(reached, SHARE * reached[-1])])
+
+
+def spreads_of(steps: Steps, found: np.ndarray) -> tuple[float, float]:
+    """Return the deviations between deployments and inside one, which together contain most steps."""
+    own = np.array(two_variances(found, steps.measured, steps.deployment, inside_share))
+    between, inside = own * share_of(np.abs(np.log(found / steps.measured))) / QUANTILE / np.hypot(*own)
+    return float(between), float(inside)
+
+
 def summary(found: np.ndarray, measured: np.ndarray) -> str:
     off = found / measured - 1
     return f"{100 * np.mean(np.abs(off)):5.1f} {100 * np.median(np.abs(off)):5.1f} ({100 * np.mean(off):+5.1f})"
@@ -223,15 +252,20 @@ def main() -> None:
         own = steps.table == name
         texts = [summary(found[own], steps.measured[own]) for found in (sample, seen, unseen)]
         print(f"{name:32} {own.sum():4}   {'   '.join(texts)}")
-    spreads, widths = {}, {}
-    for name, found in (("known", seen), ("unknown", unseen)):
-        spreads[name] = two_variances(found, steps.measured, steps.deployment, inside_share)
-        widths[name] = exp(QUANTILE * float(np.hypot(*spreads[name])))
-        covered = np.abs(np.log(found / steps.measured)) <= log(widths[name])
-        shares = [f"{covered[steps.table == each].mean():.2f}" for each in dict.fromkeys(steps.table)]
-        print(f"{name}: {spreads[name]}, x/÷{widths[name]:.2f} contains {covered.mean():.2f}")
+    off, off_unseen = (np.abs(np.log(found / steps.measured)) for found in (seen, unseen))
+    spreads = {name: spreads_of(steps, found) for name, found in (("known", seen), ("unknown", unseen))}
+    widths = np.zeros(len(off))  # of steps that are left out, from errors of the others
+    for left in folds(steps):
+        widths[left] = share_of(off[~left], steps.program[~left] == steps.program[left][0])
+    for name, errors, own in (
+        ("known", off, widths),
+        ("unknown", off_unseen, np.full(len(off), QUANTILE * float(np.hypot(*spreads["unknown"])))),
+    ):
+        shares = [f"{(errors <= own)[steps.table == each].mean():.2f}" for each in dict.fromkeys(steps.table)]
+        print(f"{name}: {spreads[name]}, median x/÷{exp(np.median(own)):.2f} contains {(errors <= own).mean():.2f}")
         print(f"  by table {', '.join(shares)}")
-    own = entries(steps, whole, spreads)
+    relative = {name: share_of(off, steps.program == name) / share_of(off) for name in steps.names}
+    own = entries(steps, whole, spreads, relative)
     print(yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=160))
     if options.write:
         text, old = FILE.read_text("utf-8"), yaml.safe_load(FILE.read_text("utf-8"))
@@ -241,9 +275,9 @@ def main() -> None:
         FILE.write_text(header + yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=160), "utf-8")
     if options.predictions:
         lines = (
-            {"file": "training", "row": row, "what": "seconds", "value": value, "low": value / widths["known"],
-             "high": value * widths["known"]}
-            for row, value in enumerate(seen.tolist())
+            {"file": "training", "row": row, "what": "seconds", "value": value, "low": value / width,
+             "high": value * width}
+            for row, (value, width) in enumerate(zip(seen.tolist(), np.exp(widths).tolist(), strict=True))
         )  # fmt: skip
         options.predictions.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
 
@@ -257,14 +291,17 @@ def rounded(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def entries(steps: Steps, values: np.ndarray, spreads: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
+def entries(
+    steps: Steps, values: np.ndarray, spreads: Mapping[str, tuple[float, float]], relative: Mapping[str, float]
+) -> dict[str, Any]:
     """Return the entries of the data file."""
-    factors, hosts, groups = np.split(np.exp(values[len(NAMES) :]), [len(steps.names), 2 * len(steps.names)])
+    _, of_programs, groups = steps.split(values)
     found: dict[str, Any] = {"coefficients": named(values), "programs": {}}
-    for name, factor, host in zip(steps.names, factors, hosts, strict=True):
+    for at, name in enumerate(steps.names):
+        own = {each: rounded(values[at]) for each, values in of_programs.items()}
         known = zip(steps.groups, groups, strict=True)
-        own = {kind: rounded(factor * each) for (of, kind), each in known if of == name}
-        found["programs"][str(name)] = {"factor": rounded(factor), "host": rounded(host), "factors": own}
+        own["factors"] = {kind: rounded(of_programs["factor"][at] * each) for (of, kind), each in known if of == name}
+        found["programs"][str(name)] = own | {"spread": rounded(relative[name])}
     return found | {
         name: {"between": rounded(between), "inside": rounded(inside)} for name, (between, inside) in spreads.items()
     }

@@ -41,9 +41,9 @@ OF_STEP = ("attention", "precision", "network_gbytes_per_gpu", "stack")
 
 def read(path: Path) -> list[dict[str, Any]]:
     """Return the published steps."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def model_of(record: dict[str, Any], known: dict[str, Any]) -> Any:

@@ -54,7 +54,7 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "non_torch cuda_graphs": "constants of each engine version, from its logs",
         "available blocks tokens concurrency longest starts": "the budget minus all other parts",
     },
-    ("calibrate", ""): {"deployments": "the given measurements, and the estimates without them"},
+    ("calibrate", ""): {"deployments steps": "the given measurements, and the estimates without them"},
     ("rl", ""): {"peak phases host headroom": "what trainers and rollout engines keep in memory, in their code"},
     ("serve", "requests"): {"tpot_s ttft_s requests_per_s speedup": KERNELS},
     ("serve", "encoders"): {"requests_per_s tokens_per_s latency_s": KERNELS},

@@ -58,7 +58,12 @@ def memory(
     convention: str | None = None,
     lora_rank: int | None = None,
     lora_targets: Iterable[str] | None = None,
+    lora_dropout: bool = False,
     offload: str | None = None,
+    offload_activations: bool = False,
+    optimizer_in_backward: bool = False,
+    fp8: str | None = None,
+    fused_activation: bool = False,
     extend: bool = False,
 ) -> ParallelMemory | InferenceMemory:
     """Compute the memory required for serving or a training step, in bytes per rank.
@@ -95,7 +100,8 @@ def memory(
             ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
         dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
         loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
-            for transformers before 4.49, or ``chunked`` for few logits at a time, as in TRL.
+            for transformers before 4.49, ``chunked`` for few logits at a time, as in TRL, or ``parallel`` for
+            probabilities that become their gradient, as in Megatron-LM.
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
         expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
             transformers does by default, and ``loop`` runs one expert after another, as with
@@ -109,7 +115,13 @@ def memory(
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
         lora_targets: training: matrices such as ``wq``, ``q_proj`` or ``all-linear`` (default).
+        lora_dropout: training: whether dropout is active in LoRA adapters, which then save their inputs and masks.
         offload: training: what is in host memory, ``optimizer`` states or also ZeRO-3 ``weights`` and gradients.
+        offload_activations: training: whether what blocks save is in host memory until their backward pass.
+        optimizer_in_backward: training: whether each weight is updated in the backward pass, which frees its gradient.
+        fp8: training: Transformer Engine computes products in FP8 and saves their inputs in FP8, with FP8 ``copies``
+            of 16-bit weights or with FP8 ``weights``.
+        fused_activation: training: whether one kernel computes gated activations and saves its inputs only.
         extend: allow sequences longer than the learned positions.
 
     Raises:

@@ -9,6 +9,7 @@ from ..calc.sharding import Mesh
 from ..core.aliases import accepts_aliases
 from ..estimate.cost import Machine
 from ..inputs.models import Source
+from ..serving.calibration import Calibration
 from ..training.result import Training
 from ..training.run import read_run
 
@@ -23,6 +24,10 @@ def train(
     count: str = "causal",
     batch_tokens: float | str | None = None,
     gpu: Machine | str | None = None,
+    step_time: float | str | None = None,
+    tokens_per_s: float | str | None = None,
+    hours: float | str | None = None,
+    calibration: Calibration | str | None = None,
     stack: str | None = None,
     mesh: Mesh | None = None,
     zero_group: int | None = None,
@@ -53,6 +58,11 @@ def train(
         count: ``causal`` counts visible query-key pairs, ``dense`` all pairs.
         batch_tokens: number of tokens per optimizer step, such as ``"4M"``.
         gpu: GPUs: a string such as ``"h100:512"``, or the result of ``machine``.
+        step_time: measured time of a step in seconds, or such as ``"350ms"``. Hours, cost and energy follow from it,
+            and ``result.measured`` has the utilisation by each convention and where the step lost time.
+        tokens_per_s: measured tokens per second on all GPUs, such as ``"400k"``, in place of ``step_time``.
+        hours: measured GPU-hours of the run, such as ``"2.4M"``, in place of ``step_time``.
+        calibration: result of ``calibrate``, or its file, whose factor calibrates the time of a step.
         stack: training program, such as ``torchtitan``. Without one, the interval of a step is wider.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
         zero_group: data-parallel ranks that share the weights with ZeRO-3 (default: all).

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..core.amount import summed
-from ..core.architecture import Architecture, declare
+from ..core.architecture import Architecture, declare, model_of
 from ..core.errors import UnsupportedError
 from ..core.form import Form, lift
-from ..core.ledger import Row, entries, identity, rows
-from ..core.record import record, remembered
+from ..core.ledger import Row, entries, identity, model_rows
+from ..core.record import OF_LAYERS, record, remembered
+from ..core.type_names import Any, ClassVar
 from ..core.workload import Workload, symbols
 from .collectives import (
     ALL_GATHER,
@@ -171,16 +171,20 @@ def stage_collectives(
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
+    of_layers = bits, gradient_bits, training
+    known = remembered(
+        model_of(architecture)[0], f"{OF_LAYERS}_exchanged", of_layers, dict[tuple[object, ...], FollowedLayer]
+    )
     keys = [(layers_of(part), stage == 0, stage == mesh.pp - 1) for stage, part in enumerate(parts)]
-    distinct, numbers = dict(zip(keys, parts, strict=True)), Counter(keys)
-    stored = Counter[str]()
+    distinct, numbers, stored = dict(zip(reversed(keys), reversed(parts), strict=True)), Counter(keys), Counter[str]()
     for key, part in distinct.items() if mesh.pp > 1 else ():
-        names = {identity(row.entry.stack, row.tensor) for row in rows(part.stacks)}
+        names = {identity(row.entry.stack, row.tensor) for row in model_rows(part)}
         stored.update(dict.fromkeys(names, numbers[key]))
-    found, known = {}, dict[tuple[object, ...], FollowedLayer]()
-    for key, part in distinct.items():
+    found = dict[object, tuple[Architecture, tuple[Collective, ...]]]()
+    for key in dict.fromkeys(keys):
+        part, (_, is_first, is_last) = distinct[key], key
         own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
-        own += _sent_streams(part, key[1], key[2], mesh, bits, training)
+        own += _sent_streams(part, is_first, is_last, mesh, bits, training)
         if training:
             own += replica_collectives(part, mesh, bits, gradient_bits)
             own += _tied_weights(stored, part, mesh, gradient_bits)
@@ -231,17 +235,16 @@ def replica_collectives(part: Architecture, mesh: Mesh, bits: int, gradient_bits
     pass each time they run, and other layers once. A pipeline stage gathers all weights once per step and reduces
     gradients at the end.
     """
-    counts, gathered = replicated_elements(part, mesh)
     times = mesh.batches if mesh.pp == 1 else 1
     gradients = REDUCE_SCATTER if mesh.zero >= SHARDS_OPTIMIZER else ALL_REDUCE
     reductions = times if mesh.zero >= SHARDS_GRADIENTS else 1  # otherwise, gradients are first accumulated
-    for (name, is_expert, in_block), count in counts.items():
+    for (name, is_expert, in_block), (count, used) in trained_weights(part, mesh).items():
         group, factors = ("dp", mesh.expert_replicas if is_expert else mesh.replicas), (("n_params", count),)
         if group[1] == 1 or not count:
             continue
         yield _outside(name, gradients, group, GRADIENTS, UPDATE, factors, gradient_bits, reductions)
         if mesh.zero >= SHARDS_WEIGHTS:
-            whole = (("n_params", gathered[name, is_expert, in_block]),)
+            whole = (("n_params", used if mesh.pp == 1 else count),)
             yield _outside(name, ALL_GATHER, group, WEIGHTS, FORWARD, whole, bits, times)
             if in_block and mesh.pp == 1:
                 yield _outside(name, ALL_GATHER, group, WEIGHTS, BACKWARD, whole, bits, times)
@@ -249,23 +252,23 @@ def replica_collectives(part: Architecture, mesh: Mesh, bits: int, gradient_bits
             yield _outside(name, ALL_GATHER, group, WEIGHTS, UPDATE, factors, bits)
 
 
-_Elements = Mapping[tuple[str, bool, bool], int]  # by component, in routed experts or not, in blocks or not
+def trained_weights(part: Architecture, mesh: Mesh) -> dict[tuple[str, bool, bool], tuple[int, int]]:
+    """Return the numbers of elements that a rank of a pipeline stage trains, and that it uses in a step.
 
+    The keys are the component, whether the tensors belong to routed experts, and whether they are in blocks.
+    """
 
-def replicated_elements(part: Architecture, mesh: Mesh) -> tuple[_Elements, _Elements]:
-    """Return the elements of weights that replicas share on one rank, and of those that ZeRO-3 gathers in a pass."""
-
-    def compute() -> tuple[_Elements, _Elements]:
-        counts, gathered = Counter[tuple[str, bool, bool]](), Counter[tuple[str, bool, bool]]()
-        for row in rows(part.stacks):
+    def compute() -> dict[tuple[str, bool, bool], tuple[int, int]]:
+        found = dict[tuple[str, bool, bool], tuple[int, int]]()
+        for row in model_rows(part):
             own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
             if not (row.tensor.buffer or row.entry.stack.frozen):
                 key = component(row), row.tensor.active is not None, row.entry.run is not None
-                counts[key] += own * row.copies
-                gathered[key] += own * (_uses(row) if mesh.pp == 1 else row.copies)
-        return counts, gathered
+                stored, used = found.get(key, (0, 0))
+                found[key] = stored + own * row.copies, used + own * _uses(row)
+        return found
 
-    return remembered(part, "_replicated_elements", (mesh.division, mesh.pp == 1), compute)
+    return remembered(part, "_trained_weights", mesh.division, compute)
 
 
 def _uses(row: Row) -> int:
@@ -280,7 +283,7 @@ def _tied_weights(
 ) -> Iterator[Collective]:
     """Yield the reduction of the gradients of tensors that several pipeline stages store, given their numbers."""
     seen = {""}
-    for row in rows(part.stacks) if mesh.pp > 1 else ():
+    for row in model_rows(part) if mesh.pp > 1 else ():
         name = identity(row.entry.stack, row.tensor)
         ranks = stored[name]
         if name not in seen and ranks > 1 and not (row.tensor.buffer or row.tensor.unused):

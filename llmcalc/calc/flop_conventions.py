@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..core.architecture import Architecture, declare
 from ..core.errors import UnknownNameError, UnsupportedError
 from ..core.record import NamedTuple
 from .params import params
+
+if TYPE_CHECKING:
+    from .flops import Flops
 
 FORWARD_AND_BACKWARD = 3  # cost relative to a forward pass
 MAC = 2
@@ -76,15 +80,20 @@ def chinchilla(of: Sizes, seq: int) -> float:
 
 
 class Convention(NamedTuple):
-    """A published convention for training FLOPs per token, with its formula as text."""
+    """A published convention for training FLOPs per token, with its formula as text.
+
+    ``is_hardware`` is whether it counts what the backward pass computes again.
+    """
 
     flops: Callable[[Sizes, int], float]
     formula: str
+    is_hardware: bool = False
 
 
 _RECOMPUTED = Convention(
     partial(megatron, factor=96, attention=6, logits=16),
     "96 l h² (1 + s / 6h + V / 16 l h), recomputing everything except the logits [narayanan2021, Equation 3]",
+    is_hardware=True,
 )
 CONVENTIONS = {
     "kaplan-6nd": Convention(kaplan_6nd, "6 FLOPs per non-embedding parameter [kaplan2020, Section 2.1]"),
@@ -100,6 +109,7 @@ CONVENTIONS = {
     "korthikanti-hardware": Convention(
         partial(megatron, factor=72, attention=3, logits=12),
         "72 l h² (1 + s / 3h + V / 12 l h), recomputing the attention core [korthikanti2022, Equation 8]",
+        is_hardware=True,
     ),
     "chinchilla": Convention(
         chinchilla,
@@ -117,3 +127,16 @@ def training_flops_per_token(architecture: Architecture, seq: int, convention: s
     if convention not in CONVENTIONS:
         raise UnknownNameError("convention", convention, CONVENTIONS, hint=f"use one of {', '.join(CONVENTIONS)}")
     return CONVENTIONS[convention].flops(sizes(architecture), seq)
+
+
+def conventional_flops(result: Flops) -> dict[str, int]:
+    """Return the FLOPs of a training step by published convention. The mapping is empty for unsupported models."""
+    if result.workload.mode != "train":
+        return {}
+    try:
+        return {
+            name: round(training_flops_per_token(result.architecture, result.workload.seq, name) * result.tokens)
+            for name in CONVENTIONS
+        }
+    except UnsupportedError:
+        return {}

@@ -99,11 +99,15 @@ class Flops(StepResult):
 
     def of(self, chosen: Iterable[Work]) -> Count:
         """Return the FLOPs of a subset of the equations."""
-        works = tuple(chosen)
-        passes = ((True, False), (True, True), (False, False), (False, True))
-        forms = (self._sum(works, matmul=matmul, backward=backward) for matmul, backward in passes)
-        forward, backward, *other = (int(form(**self.values)) for form in forms)
-        return Count(forward, backward, sum(other))
+        forward = backward = other = 0
+        for work in chosen:
+            size = work.entry.applied * work.flops(**self.values)
+            again = size * work.backward_passes if self.workload.mode == "train" else 0
+            if work.matmul:
+                forward, backward = forward + size, backward + again
+            else:
+                other += size + again
+        return Count(int(forward), int(backward), int(other))
 
     @property
     def forward(self) -> int:
@@ -171,9 +175,9 @@ class Flops(StepResult):
             for (stack, name, _), (numbers, counts) in found.items()
         ]
 
-    def counting(self, pairs: str) -> Flops:
-        """Return the same step with other query-key pairs counted (``causal`` or ``dense``)."""
-        return _flops_of(self.architecture, changed(self.workload, attention=pairs))
+    def counting(self, pairs: str, convention: str | None = None) -> Flops:
+        """Return the same step with other query-key pairs counted (``causal`` or ``dense``), or as eager code does."""
+        return _flops_of(self.architecture, changed(self.workload, attention=pairs, convention=convention))
 
     def of_model(self, architecture: Architecture) -> Flops:
         """Return the same step of another model."""

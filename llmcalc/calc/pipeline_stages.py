@@ -40,11 +40,12 @@ def layer_range(architecture: Architecture, first: int, end: int, is_last: bool 
     The outputs are left out if ``is_last`` is False, before a stage that has the outputs alone.
     """
     stack = architecture.main
-    blocks = [(run, equal) for run, equal in zip(stack.runs, stack.first_runs, strict=True) for _ in range(run.count)]
+    equal_runs = zip(stack.runs, stack.first_runs, strict=True)
+    blocks = [(id(run.block), equal, run.shared) for run, equal in equal_runs for _ in range(run.count)]
     inputs, outputs = stack.inputs if first == 0 else (), stack.outputs if end == len(blocks) and is_last else ()
-    parts = ([*same] for _, same in groupby(blocks[first:end], key=lambda block: id(block[0].block)))
+    parts = ((equal, len([*same]), shared) for (_, equal, shared), same in groupby(blocks[first:end]))
     # Equal blocks become one object, so that results by block are shared.
-    runs = tuple(Run(stack.runs[equal].block, len(part), run.shared) for part in parts for run, equal in part[:1])
+    runs = tuple(Run(stack.runs[equal].block, count, shared) for equal, count, shared in parts)
     part = Stack(stack.name, stack.d_model, inputs, runs, outputs, stack.role)
     return PipelineStage(architecture.name, (part,), layout=architecture.layout, model=architecture, first_layer=first)
 

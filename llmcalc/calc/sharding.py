@@ -43,7 +43,8 @@ class Mesh:
         dp: number of data-parallel ranks.
         tp: number of tensor-parallel ranks, which shard heads, hidden widths and the vocabulary.
         pp: number of pipeline stages.
-        ep: number of expert-parallel ranks, which are a subset of the data- and tensor-parallel ranks.
+        ep: number of expert-parallel ranks, which are a subset of the data- and tensor-parallel ranks, and with ``etp``
+            also of the context-parallel ones.
         cp: number of context-parallel ranks, which shard each sequence.
         etp: number of tensor-parallel ranks per expert (default: ``tp``, or the rest of the data- and tensor-parallel
             ranks if the experts also span tensor-parallel ranks, as in serving engines).
@@ -68,10 +69,12 @@ class Mesh:
 
     def __post_init__(self) -> None:
         check_fields(self, MESH)
-        if self.dp * self.tp % (self.ep * (self.etp or 1)):
+        context = self.cp if self.etp else 1  # experts with ranks of their own are also divided over those of a context
+        if self.dp * self.tp * context % (self.ep * (self.etp or 1)):
             hint = "expert-parallel ranks are a subset of the data- and tensor-parallel ranks"
             ranks = f"ep ({self.ep})" if self.etp is None else f"ep · etp ({self.ep * self.etp})"
-            text = f"{ranks} does not divide dp · tp ({self.dp * self.tp})"
+            product = "dp · tp" if context == 1 else "dp · tp · cp"
+            text = f"{ranks} does not divide {product} ({self.dp * self.tp * context})"
             raise SizeError(text, parameter="etp" if self.etp else "ep", hint=hint)
         if self.virtual_stages > 1 and self.pp == 1:
             message = "an interleaved pipeline requires at least two stages"

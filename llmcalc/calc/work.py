@@ -76,6 +76,18 @@ def _works(architecture: Architecture, conventions: Conventions) -> tuple[Work, 
     return tuple(work for place in walk(architecture, conventions) for work in place_works(architecture, place))
 
 
+def works_by_layer(architecture: Architecture, conventions: Conventions) -> list[list[Work]]:
+    """Return the FLOPs of the executed equations of each layer."""
+
+    def compute() -> list[list[Work]]:
+        found: dict[int, list[Work]] = {}
+        for work in works(architecture, conventions):
+            found.setdefault(id(work.place), []).append(work)
+        return [*found.values()]
+
+    return remembered(architecture, "_works_by_layer", conventions, compute, most=16)
+
+
 def place_works(architecture: Architecture, place: Placed) -> list[Work]:
     """Return the FLOPs of every executed equation of a layer, which are found once for equal layers."""
     torch = place.conventions.convention == "torch"

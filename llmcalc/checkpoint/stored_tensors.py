@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import TypeVar
 
 from ..calc.params import Params, logical_name, logical_shape, params
 from ..core.architecture import Architecture
 from ..core.errors import SizeError, UnknownNameError
 from ..core.ledger import Entry, Row
 from ..core.record import NamedTuple
+from ..core.type_names import TypeVar
 from .layouts import DIGITS, Rule, alternation, conditions_of, find_layout, published_name
 
 Shape = tuple[int, ...]

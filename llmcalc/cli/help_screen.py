@@ -69,6 +69,8 @@ def usage(command: Command) -> str:
     for one in command.arguments:
         word = f"{one.metavar}..." if one.many else one.metavar
         words.append(word if one.least else f"[{word}]")
+    if "--gpu" in command.options and all(one.least and not one.many for one in command.arguments):
+        words.append("[GPU]")
     return " ".join([*words, "[OPTIONS]"] if command.options else words)
 
 

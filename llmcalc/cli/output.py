@@ -12,6 +12,7 @@ from ..core.type_names import Any
 from ..report import render
 from ..report.document import Document
 from ..report.screen import MOST_ROWS, ROWS
+from .parser import TYPED
 
 OK, NO = 0, 1
 TABLE = "table"
@@ -33,19 +34,12 @@ def printed(command: Callable[..., Answer]) -> Callable[..., int]:
         ROWS.set(MOST_ROWS if chosen == TABLE and not whole else None)
         answer = command(**given)
         document, ok = answer if isinstance(answer, tuple) else (answer, True)
-        document = changed(document, assumed=tuple(
-            (setting, value) for setting, value in document.assumed
-            if not _is_typed(given.get(setting.name), setting.default)
-        ))  # fmt: skip
+        assumed = tuple(each for each in document.assumed if each[0].name not in TYPED.get())
+        document = changed(document, assumed=assumed)
         write_text(render(document, chosen, **({"color": color, **style} if chosen == TABLE else {})))
         return OK if ok else NO
 
     return run
-
-
-def _is_typed(value: Any, default: Any) -> bool:
-    """Return whether the value of an option was typed. That of a switch is False without it."""
-    return value is not None and value is not False and value not in (default, [])
 
 
 def answered(result: Any, *others: Any, name: str = "", spell: Callable[[Any], str] | None = None) -> Answer:

@@ -7,11 +7,14 @@ as typer does. ``cli/usage.py`` explains what is wrong with any other line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 
 from ..core.errors import InputError, nearest, short_repr
 from ..core.setting import LENGTHS, SCALES, read_integer
 from ..core.type_names import Any
 from .spec import Command, Option
+
+TYPED: ContextVar[frozenset[str]] = ContextVar("TYPED", default=frozenset())  # names of options of the command line
 
 
 class UsageError(Exception):
@@ -32,7 +35,7 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {
         option.name: [] if option.repeatable else option.default for option in command.options.values()
     }
-    positional: list[str] = []
+    positional, typed = list[str](), set[str]()
     rest = iter(words)
     for word in rest:
         if word == "--":
@@ -40,12 +43,14 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any]:
         elif word == "-" or not word.startswith("-"):
             positional.append(word)
         else:
-            _read_option(command, word, rest, values)
+            typed.add(_read_option(command, word, rest, values))
+    TYPED.set(frozenset(typed))
     _fill(command, positional, values)
     return values
 
 
-def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[str, Any]) -> None:
+def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[str, Any]) -> str:
+    """Read an option with its value, and return its name."""
     flag, equals, text = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
     option = command.options.get(flag)
     if option is None:
@@ -54,7 +59,7 @@ def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[
         if equals:
             raise UsageError(f"option {short_repr(flag)} does not take a value", flag)
         values[option.name] = True
-        return
+        return option.name
     if not equals:
         following = next(rest, None)
         if following is None:
@@ -68,6 +73,7 @@ def _read_option(command: Command, word: str, rest: Iterator[str], values: dict[
             raise InputError("is given twice", parameter="gpu", hint="name one kind of GPU, and ask once for each")
         value = f"{given},{value}"
     values[option.name] = value
+    return option.name
 
 
 def _fill(command: Command, words: list[str], values: dict[str, Any]) -> None:
@@ -82,8 +88,8 @@ def _fill(command: Command, words: list[str], values: dict[str, Any]) -> None:
             raise InputError(message, hint=f"for example: {examples(command.name)[0]}")
         words = words[len(taken) :]
         values[argument.name] = list(taken) if argument.many else next(iter(taken), None)
-    if words and "--gpu" in command.options:
-        raise InputError(f"unexpected argument {short_repr(words[0])}", hint=f"name a GPU as in --gpu {words[0]}")
+    if words and (option := command.options.get("--gpu")) and values[option.name] is None:  # as in train FILE h100:8
+        values[option.name], words = words[0], words[1:]
     if words:
         raise UsageError(f"got unexpected extra argument(s) ({' '.join(words)})")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from ..core.record import changed
+from ..core.type_names import TYPE_CHECKING, Any
 from .memory_options import MEMORY, settings
 from .options import LOADING, MODEL, SIZES, WITH, load_model, values
 from .spec import Option

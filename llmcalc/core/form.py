@@ -84,7 +84,7 @@ class Form(Symbolic):
 
     def __add__(self, other: Form | int) -> Form:
         total = dict(self.terms)
-        for monomial, factor in ({(): other} if isinstance(other, int) else lift(other).terms).items():
+        for monomial, factor in (other if isinstance(other, Form) else lift(other)).terms.items():
             total[monomial] = total.get(monomial, 0) + factor
         return Form(total)
 
@@ -93,7 +93,7 @@ class Form(Symbolic):
             return self if other == 1 else Form({monomial: factor * other for monomial, factor in self.terms.items()})
         total: dict[Monomial, int] = {}
         for left, left_factor in self.terms.items():
-            for right, right_factor in lift(other).terms.items():
+            for right, right_factor in (other if isinstance(other, Form) else lift(other)).terms.items():
                 monomial = _product(left, right)
                 total[monomial] = total.get(monomial, 0) + left_factor * right_factor
         return Form(total)
@@ -151,7 +151,8 @@ class Form(Symbolic):
 def _value(atom: Atom, workload: Mapping[str, Any]) -> Any:
     if isinstance(atom, str):
         raise UnknownNameError("workload symbol", atom, workload)
-    return FUNCTIONS[atom.function](*(lift(argument)(**workload) for argument in atom.arguments))
+    own = [argument if isinstance(argument, int) else argument(**workload) for argument in atom.arguments]
+    return FUNCTIONS[atom.function](*own)
 
 
 def product(factors: Iterable[Form | int]) -> Form:

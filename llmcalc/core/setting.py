@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .errors import InputError, SizeError, UnknownNameError, short_repr
-from .record import changed, fields, record
+from .record import changed, record
 from .type_names import Any, overload
 
 MOST_PAIRS, LONGEST_HINT = 8, 120  # of a list in a hint
@@ -204,10 +204,9 @@ def check_values(settings: Iterable[Setting], values: Mapping[str, Any]) -> None
 
 def check_fields(of: Any, settings: Iterable[Setting]) -> None:
     """Check the fields of a record. None is accepted only if it is the field's default."""
-    defaults = {field.name: field.default for field in fields(of)}
     for setting in settings:
         value = getattr(of, setting.name)
-        if value is not defaults[setting.name]:
+        if value is not of.__template__[setting.name]:
             (changed(setting, default=0) if value is None else setting).check(value)
 
 

@@ -22,7 +22,7 @@ else:
     class TypeVar:
         """A type variable, which has no meaning at run time."""
 
-        def __init__(self, name, **_):
+        def __init__(self, name, *_, **__):
             self.name = name
 
     def overload(signature):

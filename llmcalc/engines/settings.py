@@ -41,13 +41,25 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 def read_engine_settings(values: Mapping[str, Any], entry: Mapping[str, Any], is_text: bool = False) -> dict[str, Any]:
     """Return the settings of an engine under common names, with its own values translated to ours."""
     found = {}
-    for name, value in values.items():
+    for name, value in _own_experts(values, entry).items():
         setting = _setting(name, entry)
         read = _read_value(setting, value, entry, is_text)
         if read is not None:
             _check(setting, read, entry)
             found[setting.name] = read
     return found
+
+
+def _own_experts(values: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings with a switch for expert-parallel ranks, of an engine that divides experts over all ranks."""
+    ranks, read = values.get("ep"), entry["flags"]["read"].values()
+    if ranks is None or "ep" in read or "expert_parallel" not in read:
+        return values
+    whole = (values.get("tp") or 1) * (values.get("dp") or 1)
+    if ranks not in (1, whole):
+        text = f"{entry['title']} divides experts over all ranks of a stage, tp · dp = {whole}"
+        raise InputError(text, parameter="ep", hint=f"use {{ep={whole}}}" if whole > 1 else f"also set {{tp={ranks}}}")
+    return {**{name: value for name, value in values.items() if name != "ep"}, "expert_parallel": ranks > 1}
 
 
 def _setting(name: str, entry: Mapping[str, Any]) -> Setting:

@@ -1,8 +1,9 @@
-"""Parsers for amounts such as ``15T`` tokens, ``70B`` parameters, ``3640PF-days`` and ``40%``."""
+"""Parsers for amounts such as ``15T`` tokens, ``70B`` parameters, ``3640PF-days``, ``40%`` and ``12.3s``."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from ..core.errors import InputError, short_repr
 from ..core.setting import AMOUNT, LARGEST, Setting
@@ -10,10 +11,12 @@ from ..core.setting import AMOUNT, LARGEST, Setting
 SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12, "p": 10**15}
 PF_DAY = 864 * 10**17  # 10^15 FLOP/s for a day of 86,400 seconds
 SECONDS_AN_HOUR, HOURS_A_DAY = 3600, 24
+TIMES = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}  # seconds of a unit
 LONGEST = 40  # characters
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,3}))?"
 _AMOUNT = rf"(?ai){_NUMBER}\s*([kmbgtp]?)"
 _PF_DAYS = rf"(?ai){_NUMBER}\s*(?:pf-?days?|pfd|petaflop/?s-?days?)"
+_TIME = rf"(?ai){_NUMBER}\s*({'|'.join(TIMES)})"
 _PERCENT = r"(?a)(\d{1,3}(?:\.\d+)?)\s*%"
 
 
@@ -43,6 +46,18 @@ def compute(value: float | str, parameter: str = "compute") -> float:
     return _value(match, value, parameter, "use a number such as 1e24 (FLOPs) or 3640PF-days")
 
 
+def time(value: float | str, parameter: str) -> float:
+    """Parse a time in seconds, given as a number or as text with an optional unit (us, ms, s, min, h).
+
+    >>> time("12.3s", "step_time"), time("250 ms", "step_time"), time(2, "step_time")
+    (12.3, 0.25, 2)
+    """
+    if not isinstance(value, str):
+        return amount(value, parameter)
+    match = re.fullmatch(_TIME, value.strip()) if len(value) <= LONGEST else None
+    return _value(match, value, parameter, "use a time such as 12.3s")
+
+
 def share(value: float | str, parameter: str) -> float:
     """Parse a fraction of at most 1, given as a number or as text such as ``40%``.
 
@@ -66,7 +81,8 @@ def _value(match: re.Match[str] | None, text: str, parameter: str, hint: str) ->
         if text.strip().startswith("-"):
             raise InputError(f"{text.strip()[:LONGEST]} is negative", parameter=parameter, hint="use a positive number")
         raise InputError(f"invalid amount {short_repr(text)}", parameter=parameter, hint=hint)
-    scale = SCALES[match[3].lower()] if match.re.pattern == _AMOUNT else PF_DAY
+    scales: dict[str, Mapping[str, float]] = {_AMOUNT: SCALES, _TIME: TIMES}
+    scale = scales[match.re.pattern][match[3].lower()] if match.re.pattern in scales else PF_DAY
     return _in_range(float(f"{match[1]}e{match[2] or 0}") * scale, text.strip(), parameter)
 
 

@@ -13,6 +13,7 @@ from .hardware import Accelerator
 MEGA = 10**6
 AS_GIVEN = "as given"  # source of a figure that the user specified
 FROM_OPERATIONS = "derived from the operations of a training step"  # source of a utilisation
+MEASURED = "measured"  # source of a utilisation that follows from a measured time
 UNKNOWN = "unknown"  # source if no utilisation is published
 SIXTEEN_BIT = ("bf16", "fp16")
 

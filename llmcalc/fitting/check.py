@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from ..calc.memory.fit import Fit
+from ..calc.memory.fit import Doubts, Fit
 from ..calc.memory.inference import InferenceMemory
+from ..calc.memory.recomputation import FULL, UNKNOWN
+from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.sharding import MESH, Mesh
 from ..core.architecture import Architecture
 from ..core.errors import SizeError
 from ..core.record import changed
+from ..core.type_names import TYPE_CHECKING, Any
 from ..estimate.hardware import NODE
 from .layouts import Layout, best_layout
 from .memory import memory_of, serving_stages, worst_stage
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 # PyTorch's allocator holds a part beyond the tensors that come and go: 13 % of them in the row of
 # docs/data/finetuning_peaks_fms.csv where nvidia-smi shows the least (Mixtral-8x7B, 8 sequences), after 1 GiB
 ALLOCATOR_SHARE = 8
+LEAST = {"recompute": FULL}  # with what is saved at most
+RECOMPUTED = "what is recomputed"
 
 
 def check_fit(
@@ -53,7 +57,9 @@ def check_fit(
     if is_training:
         result = memory_of(architecture, mesh=mesh, **arguments)
         assert not isinstance(result, InferenceMemory)
-        return Fit(memory_bytes, reserve, result.peak + held_by_allocator(result.worst), count, result)
+        needed = result.peak + held_by_allocator(result.worst)
+        doubts = _doubts(architecture, needed, mesh, arguments)
+        return Fit(memory_bytes, reserve, needed, count, changed(result, doubts=doubts) if doubts.names else result)
     batch = arguments.get("batch", 1)
     own = {name: value for name, value in arguments.items() if name != "mode"}
 
@@ -73,10 +79,30 @@ def check_fit(
     return fit_on(layout, stages_on(layout))
 
 
+def _doubts(architecture: Architecture, needed: int, mesh: Mesh, arguments: dict[str, Any]) -> Doubts:
+    """Return what a training program's file asks for and is not modelled."""
+    file = architecture.inputs.get("training_file", {})
+    saving, others = (*file.get("saving", ()), *file.get("offloading", ())), tuple(file.get("not_computed", ()))
+    if arguments.get("recompute") == UNKNOWN:
+        saving = (*saving, RECOMPUTED)
+    least = None
+    if saving:
+        at_most = {**LEAST, **({"loss": "chunked"} if others else {})}
+        if file.get("offloading"):
+            at_most["offload"] = "weights" if mesh.zero >= SHARDS_WEIGHTS else "optimizer"
+        result = memory_of(architecture, mesh=mesh, **{**arguments, **at_most})
+        assert not isinstance(result, InferenceMemory)
+        least = min(needed, result.peak + held_by_allocator(result.worst))
+    return Doubts(tuple(dict.fromkeys((*saving, *others))), least, not set(others) <= set(saving))
+
+
 def held_by_allocator(memory: TrainingMemory) -> int:
     """Return the bytes that the allocator of a program that trains adapters holds beyond those in use."""
-    if memory.recipe.adapters is None:
-        return 0
+    return 0 if memory.recipe.adapters is None else allocator_part(memory)
+
+
+def allocator_part(memory: TrainingMemory) -> int:
+    """Return the bytes that PyTorch's allocator holds beyond those in use, a share of those that come and go."""
     return (memory.peak - memory.weights - memory.optimizer) // ALLOCATOR_SHARE
 
 

@@ -144,7 +144,9 @@ class FitResult(NotebookDisplay, Fit):
         """One-line summary of the result."""
         size = f"{abs(self.headroom) / GIB:.1f} GiB"
         short = f"{size} short" if self.headroom < 0 else self.start.reason if self.start else ""
-        verdict = f"fits, {size} to spare" if self.fits else f"does not fit: {short}"
+        verdict = (
+            "undecided" if self.is_undecided else f"fits, {size} to spare" if self.fits else f"does not fit: {short}"
+        )
         solved = f"{self.solution.asked} {self.solution.value}, " if self.solution else ""
         gpu = self.accelerator.title if self.accelerator else "GPU"
         return f"{self.architecture.name} on {self.count} × {gpu}: {solved}{verdict}"

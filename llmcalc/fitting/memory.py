@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 from ..calc.kv_cache import state
 from ..calc.memory.eager_code import EagerCode
@@ -11,9 +12,7 @@ from ..calc.memory.inference import InferenceMemory, Steps, inference_memory
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.optimizer import Adapters, Recipe, StateRule
 from ..calc.memory.saved_tensors import FP32_BYTES, ActivationPolicy
-from ..calc.memory.training import WEIGHTS
 from ..calc.memory.weight_formats import RequestedFormats, model_tensors
-from ..calc.memory.zero import SHARDS_WEIGHTS
 from ..calc.pipeline_stages import pipeline_stages
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture
@@ -70,8 +69,9 @@ def memory_of(architecture: Architecture, **settings: Any) -> ParallelMemory | I
 
 
 def _training_memory(architecture: Architecture, own: dict[str, Any]) -> ParallelMemory:
-    from ..calc.memory.pipeline import parallel_memory  # needed only by training
-    from ..checkpoint.stored_tensors import largest_stored_tensor
+    from ..calc.memory.pipeline import parallel_memory  # these are needed only by training
+    from ..calc.memory.training import WEIGHTS
+    from ..calc.memory.zero import SHARDS_WEIGHTS
 
     mesh, convention, weights, dtype = own["mesh"] or Mesh(), own["convention"], own["weights"], own["dtype"]
     check_expert_ranks(mesh)
@@ -81,6 +81,9 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         raise InputError("trainable weights cannot be quantised", parameter="weights", hint="add {lora_rank=N}")
     if own["offload"] == WEIGHTS and mesh.zero < SHARDS_WEIGHTS:
         raise InputError("weights are loaded block by block with ZeRO-3 only", parameter="offload", hint="add {zero=3}")
+    if own["optimizer_in_backward"] and (mesh.batches > 1 or own["gradient_buffer"]):
+        text = "needs a gradient of one micro-batch, which no buffer holds"
+        raise InputError(text, parameter="optimizer_in_backward", hint="omit it")
     is_peft = bool(rank and own["master"] and convention is None and width < FP32_BYTES)
     adapters = adapters_of(architecture, rank, own["lora_targets"], FP32_BYTES if is_peft else 0)
     frozen = weight_formats(weights, number_format(dtype), own["only"], own["keep"]) if weights else None
@@ -93,6 +96,8 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
     recipe = changed(
         recipe, adapters=adapters, frozen_weights=frozen, contiguous_gradient_buffer=own["gradient_buffer"],
         gradient_placeholders=own["gradient_placeholders"], offload=own["offload"] or "",
+        offload_activations=own["offload_activations"], in_backward=own["optimizer_in_backward"],
+        fp8_copies=own["fp8"] == "copies",
     )  # fmt: skip
     code = eager_code(architecture, own["expert_kernel"], own["attention"]) if convention == "torch" else EagerCode()
     policy = ActivationPolicy(
@@ -100,12 +105,15 @@ def _training_memory(architecture: Architecture, own: dict[str, Any]) -> Paralle
         recipe.gradient_bytes, convention, adapters, own["loss"] or "eager",
         own["scan"] or "eager", code=code, is_head_cast=is_prepared,
         stream_bytes=FP32_BYTES if is_prepared or (is_peft and is_sharded) else 0,
+        adapter_dropout=own["lora_dropout"], fp8=bool(own["fp8"]), fused_activation=own["fused_activation"],
     )  # fmt: skip
     workload = Workload(
         batch=own["batch"], seq=own["seq"], target_seq=own["target_seq"], mode="train", convention=convention,
         extend=own["extend"],
     )  # fmt: skip
-    stored = largest_stored_tensor if convention == "torch" and architecture.layout else None
+    stored: Callable[[Architecture], int] | None = None
+    if convention == "torch" and architecture.layout:
+        from ..checkpoint.stored_tensors import largest_stored_tensor as stored  # needed only by eager code
     return parallel_memory(architecture, workload, policy, recipe, mesh, stored)
 
 
@@ -242,13 +250,22 @@ def target_matrices(architecture: Architecture, targets: Iterable[str]) -> tuple
         elif name in ALL_LINEAR:
             found |= matrices - {"router"}
         else:
-            own = [*fnmatch.filter(modules, name.rpartition(".")[2])]
+            own = _named_modules(modules, name)
             if not own:
                 known = (*matrices, *modules)
                 hint = f"names of {architecture.name}: {', '.join(sorted({*known, ALL_LINEAR[0]}))}"
                 raise UnknownNameError("matrix", name, known, parameter="lora_targets", hint=hint)
             found |= {matrix for module in own for matrix in modules[module]}
     return tuple(sorted(found))
+
+
+def _named_modules(modules: Iterable[str], name: str) -> list[str]:
+    """Return the modules that a name, a pattern with ``*``, or a regular expression of PEFT means."""
+    last = name.rpartition(".")[2]
+    try:
+        return fnmatch.filter(modules, last) or [each for each in modules if re.fullmatch(last, each)]
+    except re.error:
+        return []
 
 
 def targets_text(architecture: Architecture, targets: tuple[str, ...]) -> str:

@@ -11,6 +11,8 @@ from ..core.record import NamedTuple
 from ..core.setting import TEXTS, Setting
 from ..data import tables
 
+LISTS = ("ignored", "unmodelled", "structural", "saving", "offloading")  # of keys that set nothing
+BOUNDED = LISTS[3:]  # keys that save memory
 MODEL, MODULES = "model", "lora_modules"
 _COUNTS = (
     "seq", "batch", "local_batch", "stage_batch", "accumulation", "global_batch", "steps", "lora_rank", "dp", "tp",
@@ -19,7 +21,7 @@ _COUNTS = (
     "n_experts", "top_k", "d_ff_expert", "d_ff_shared", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_rope_dim",
     "v_head_dim",
 )  # fmt: skip
-_CONDITIONS = ("whole", "parts", "selective", "checkpointed", "stored_layers")  # of keys of recomputation
+_CONDITIONS = ("whole", "parts", "selective", "checkpointed", "stored_layers", "fused_loss", "half_moment")
 _SETTINGS = (
     Setting("model"), Setting("flavor"), Setting("tokenizer"), Setting("sparse_layers", (int, str, list)),
     Setting(MODULES, TEXTS), *(Setting(name, bool) for name in ("lora", "lora_mlp", "sp", *_CONDITIONS)),
@@ -43,12 +45,19 @@ class Program(NamedTuple):
     ignored: tuple[str, ...]
     unmodelled: tuple[str, ...]
     structural: tuple[str, ...]
+    saving: tuple[str, ...]
+    offloading: tuple[str, ...]
     signature: tuple[str, ...]
 
     @property
     def model_key(self) -> str:
         """Key by which a program is known and that names the model, or an empty string."""
         return next((key for key in self.signature if self.keys.get(key, {}).get("to") == MODEL), "")
+
+    def is_listed(self, key: str, kind: str) -> bool:
+        """Return whether a key, or one of the DeepSpeed file that it contains, is in a list such as ``saving``."""
+        name, inner = key.partition(" ")[0], programs()["deepspeed"]
+        return matches(name, getattr(self, kind)) or matches(name.partition(".")[2], getattr(inner, kind))
 
     def is_known(self, key: str) -> bool:
         """Return whether the table has a key."""
@@ -66,16 +75,18 @@ def _program(name: str, entries: Mapping[str, Any]) -> Program:
     entry = entries[name]
     before = f"{entry['under']}." if "under" in entry else ""
     keys, maps = dict(entry.get("keys") or {}), dict(entry.get("maps") or {})
-    lists = {name: entry.get(name, "").split() for name in ("ignored", "unmodelled", "structural")}
+    lists = {name: entry.get(name, "").split() for name in LISTS}
     for part in [_program(each, entries) for each in entry.get("include", ())]:
         keys = {**{f"{before}{key}": rule for key, rule in part.keys.items()}, **keys}
         maps = {**part.maps, **maps}
         for kind, found in lists.items():
             found += [f"{before}{key}" for key in getattr(part, kind)]
-    ignored, unmodelled, structural = map(tuple, lists.values())
+    ignored, unmodelled, structural, saving, offloading = map(tuple, lists.values())
+    unmodelled = (*unmodelled, *structural, *saving, *offloading)
     return Program(
         name, entry["title"], entry["version"], keys, maps, entry.get("usual", {}), entry.get("files", {}),
-        entry.get("models", {}), ignored, (*unmodelled, *structural), structural, tuple(entry.get("signature", ())),
+        entry.get("models", {}), ignored, unmodelled, structural, saving, offloading,
+        tuple(entry.get("signature", ())),
     )  # fmt: skip
 
 

@@ -171,6 +171,14 @@ CONDITIONS: dict[str, Condition] = {
     "gpu": _is_given("gpu", "without a GPU", "add {gpu=h100}"),
     "gpus": _is_given("gpu", "without a GPU", "add {gpu=h100:512}"),
     "mesh": _is_given("mesh", "without a mesh", "add {dp=N} or {tp=N}"),
+    "step_tokens": Condition(
+        lambda case: case.get("batch_tokens") is not None or bool((case.get("mesh") or Mesh()).micro_batches),
+        "without the tokens of a step", "add {batch_tokens=4M}",
+    ),
+    "hardware": Condition(
+        lambda case: any(case.get(name) is not None for name in ("mesh", "step_time", "tokens_per_s", "hours")),
+        "without a mesh", "add {dp=N} or {tp=N}",
+    ),
     "pue": _is_given("pue", "without the power usage effectiveness", "add {pue=1.1}"),
     "carbon": _is_given("carbon", "without the carbon intensity", "add {carbon=0.4}"),
     "inference": _is_given("inference", "without tokens processed during serving", "add {inference=10T}"),

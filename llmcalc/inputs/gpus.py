@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from itertools import groupby
 
 from ..calc.memory.fit import read_size
 from ..core.errors import InputError, SizeError, UnknownNameError
@@ -94,9 +95,10 @@ def gpu_names() -> list[str]:
 def _by_alias() -> dict[str, list[str]]:
     """Return a mapping from each name and alias to the names of the matching accelerators."""
     found: dict[str, list[str]] = {}
-    for key, entry in tables("hardware").items():
-        own = [name for name, *_ in sizes_of(key, entry)]
-        for alias in aliases_of({key: entry}):
+    entries = tables("hardware")
+    for key, names in groupby(_keys(), _keys().__getitem__):
+        own = [*names]
+        for alias in (key, *entries[key].get("aliases", ())):
             found.setdefault(plain(alias), []).extend(own)
             if len(own) > 1:
                 for one in own:
@@ -134,12 +136,14 @@ def accelerator(name: str, count: int | None = None) -> Accelerator:
 
 def accelerators_named(name: str) -> list[str]:
     """Return the accelerators with this name, or else those that all words of the name describe."""
-    words, known = _words(name), _by_alias()
-    if not words or not re.fullmatch(_NAME, name.strip()):
+    known = _by_alias()
+    if not re.fullmatch(_NAME, name.strip()):
         return []
-    exact = known.get(plain("".join(words))) or known.get(plain(name))
-    if exact:
+    if exact := known.get(plain(name)):
         return exact
+    words = _words(name)
+    if not words or (exact := known.get(plain("".join(words)))):
+        return exact or []
     head, _, size = name.strip().rpartition("-")
     if size.isdecimal() and len(accelerators_named(head)) > 1:  # unlike h100-8, which may mean a count
         return accelerators_named(f"{head}-{size}gb")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import starmap
-from typing import Any
 
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any
 from ..data import table
 
 SHOWN = (
@@ -115,6 +115,7 @@ def errors_of(quantity: str, value: str, mode: str = "", *, in_fit: bool = False
         title: entry
         for title, entry in table("evidence").items()
         if (entry["quantity"], entry["mode"], entry.get("in_fit", False)) == (quantity, mode, in_fit)
+        and value in " ".join([entry["value"], *[name for row in entry.get("rows", ()) for name in row[3:]]]).split()
     }
     return [error for one in read_measurements(own) if (rows := one.of(value)) for error in rows.errors]
 

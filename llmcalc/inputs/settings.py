@@ -90,6 +90,7 @@ ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
             help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
+    Setting("lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."),
 )  # fmt: skip
 OFFLOAD = Setting(
     "offload", choices=("optimizer", "weights"), needs=("training",), option="cpu-offload",
@@ -101,9 +102,9 @@ TRAINING = (
             help="Training: attention kernel (default: flash)."),
     RECOMPUTE,
     Setting("dropout", bool, False, needs=("training",), help="Training: enable dropout."),
-    Setting("loss", choices=("eager", "shifted", "fused", "chunked"), usual="eager", needs=("training", "logits"),
-            option="cross-entropy",
-            help="Training: cross-entropy eager (default), shifted (transformers before 4.49), fused or chunked."),
+    Setting("loss", choices=("eager", "shifted", "fused", "chunked", "parallel"), usual="eager",
+            needs=("training", "logits"), option="cross-entropy",
+            help="Training: cross-entropy eager (default), shifted, fused, chunked or parallel (Megatron-LM)."),
     Setting("scan", choices=("eager", "fused"), usual="eager", needs=("training", "scan"),
             help="Training: recurrences as separate operations (eager, default) or one kernel (fused)."),
     Setting("expert_kernel", choices=("grouped", "loop"), needs=("training", "torch", "experts"),
@@ -115,8 +116,16 @@ TRAINING = (
             help="With {gradient-buffer}: add a gradient per matrix shape (Transformer Engine)."),
     Setting("master", bool, True, needs=("training", "master_copy"), option="no-master",
             help="Training: no fp32 copy of the weights; with LoRA, keep nothing in fp32."),
+    Setting("fp8", choices=("copies", "weights"), needs=("training",),
+            help="Training: products in FP8 (Transformer Engine), with FP8 copies of weights or FP8 weights."),
+    Setting("fused_activation", bool, False, needs=("training",),
+            help="Training: gated activations in one kernel that saves its inputs (Megatron-LM, Liger)."),
     *ADAPTERS,
     OFFLOAD,
+    Setting("offload_activations", bool, False, needs=("training",),
+            help="Training: keep what blocks save in host memory until their backward pass."),
+    Setting("optimizer_in_backward", bool, False, needs=("training",),
+            help="Training: update each weight in the backward pass and free its gradient."),
 )  # fmt: skip
 WHOLE_MESH = Setting("mesh", Mesh)
 IS_TRAINING = Setting(
@@ -186,8 +195,7 @@ def memory_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of ``memory`` for the kind of step, excluding sizes."""
     training = bool(settings.get("training"))
     found: dict[str, Any] = {"mode": "training" if training else "inference", "dtype": settings.get("dtype", "bf16")}
-    flags = {"dropout": False, "master": True, "gradient_buffer": False, "gradient_placeholders": False}
-    found |= flags if training else {}
+    found |= {each.name: each.default for each in TRAINING if each.kind is bool} if training else {}
     others = (*FORMATS[1:], *(TRAINING if training else SERVING))
     found |= {
         each.name: settings[each.name] for each in others if settings.get(each.name) not in (None, each.default, (), [])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ..calc.sharding import MESH
 from ..core.record import changed
 from ..core.setting import AMOUNT, SEQ, TEXTS, Setting
-from .settings import GPU, RECOMPUTE, TOKENS
+from .serving_settings import CALIBRATION as SERVING_CALIBRATION
+from .settings import ADAPTERS, GPU, RECOMPUTE, TOKENS
 
 OF_GPU = ("gpus",)
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
@@ -18,6 +20,14 @@ PRECISION = Setting(
 )  # fmt: skip
 PRICE = Setting("price", float, above=0, needs=OF_GPU, metavar="DOLLARS", example="2.50",
                 help="Price in US dollars per GPU-hour (default: quoted prices).")  # fmt: skip
+MEASURED_TIME = (
+    Setting("step_time", AMOUNT, needs=(*OF_GPU, "step_tokens"), metavar="TIME",
+            help="Measured time of a step, such as 12.3s (needs {batch_tokens})."),
+    Setting("tokens_per_s", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="tokens-per-second",
+            help="Measured tokens per second on all GPUs, such as 400k."),
+    Setting("hours", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="gpu-hours",
+            help="Measured GPU-hours of the run, such as 2.4M."),
+)  # fmt: skip
 BATCH_TOKENS = Setting("batch_tokens", AMOUNT, metavar="AMOUNT", help="Tokens per optimizer step, such as 4M.")
 ENERGY = (
     Setting("watts", float, above=0, needs=OF_GPU, metavar="W", example="1.1",
@@ -31,6 +41,12 @@ MICRO_BATCH = Setting(
     "micro_batch", int, 1, least=1, needs=(*OF_GPU, "mesh"), option="micro-batch-size",
     help="Sequences per micro-batch on each rank (for the memory estimate).",
 )  # fmt: skip
+CALIBRATION = changed(
+    SERVING_CALIBRATION,
+    part="",
+    needs=OF_GPU,
+    help="Calibrate steps with the factor of your own measurements (llmcalc calibrate).",
+)
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
 ZERO_GROUP = Setting(
@@ -38,53 +54,44 @@ ZERO_GROUP = Setting(
     help="Data-parallel ranks that share the weights with ZeRO-3 (default: all).",
 )  # fmt: skip
 NETWORK = Setting(
-    "network_gbytes_per_gpu", float, above=0, metavar="GB/S", example="50",
-    help="Network of one GPU in each direction in GB/s (default: that of the usual server).",
-)  # fmt: skip
+    "network_gbytes_per_gpu",
+    float,
+    above=0,
+    metavar="GB",
+    example="50",
+    help="Network of one GPU in each direction, in GB/s.",
+)
 STEP = (
-    Setting("batch", int, least=1),
-    changed(MICRO_BATCH, default=None, needs=()),
-    Setting("seq", int, least=1),
+    Setting("batch", int, least=1, help="Sequences of a step on all GPUs."),
+    changed(MICRO_BATCH, default=None, needs=(), help="Sequences per micro-batch on each rank (default: the fastest)."),
+    Setting("seq", int, least=1, typed=str, metavar="TOKENS", help="Sequence length in tokens."),
     changed(RECOMPUTE, needs=()),
-    Setting("attention", str, choices=("flash", "eager")),
+    Setting("attention", str, choices=("flash", "eager"), help="Attention: flash, or eager if scores are stored."),
     changed(ZERO_GROUP, needs=()),
     NETWORK,
-    Setting("dispatcher", str, choices=("deepep", "all-to-all")),
+    Setting("dispatcher", str, choices=("deepep", "all-to-all"), help="Kernels that send tokens to experts."),
     changed(STACK, needs=()),
-    Setting("compile", bool, False),
-)  # of ``step_time``
+    Setting("compile", bool, False, help="A compiler fuses functions."),
+)
+OF_MESH = tuple(each for each in MESH if each.name not in ("micro_batches", "vocabulary_multiple"))
+TIMED_STEP = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPTERS)  # of ``step_time``
 PLAN_GPU = changed(GPU, kind=str, needs=())
 PLAN = (
     changed(BATCH_TOKENS, help="Tokens per optimizer step, such as 4M (default: the usual number)."),
     SEQ,
-    Setting(
-        "rank",
-        str,
-        "time",
-        choices=("time", "mfu", "memory", "money"),
-        help="Order of the layouts: by time of a step (default), MFU, memory per GPU or money.",
-    ),
-    Setting(
-        "fix",
-        TEXTS,
-        (),
-        metavar="NAME=VALUE",
-        help="Only layouts with this setting of a step, such as tp=8,recompute=full. Repeatable.",
-    ),
-    Setting(
-        "include",
-        TEXTS,
-        (),
-        metavar="NAME=VALUE",
-        help="Also show where the best layout with these settings ranks, such as tp=8,pp=8.",
-    ),
+    Setting("rank", str, "time", choices=("time", "mfu", "memory", "money"),
+            help="Order of the layouts: by time of a step (default), MFU, memory per GPU or money."),
+    Setting("fix", TEXTS, (), metavar="NAME=VALUE",
+            help="Only layouts with this setting of a step, such as tp=8,recompute=full. Repeatable."),
+    Setting("include", TEXTS, (), metavar="NAME=VALUE",
+            help="Also show where the best layout with these settings ranks, such as tp=8,pp=8."),
     Setting("max_pp", int, least=1, help="Largest number of pipeline stages."),
     Setting("node", int, least=1, help="GPUs with fast links to each other (default: those of the usual server)."),
     NETWORK,
     changed(STACK, needs=()),
     PRECISION,
     changed(PRICE, needs=()),
-)  # of ``plan``
+)  # fmt: skip
 RL_GPU = changed(
     GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
 )
@@ -108,8 +115,7 @@ RL = (
 BUDGETS = (
     Setting("compute", AMOUNT, metavar="AMOUNT", help="Training compute, such as 1e24 (FLOPs) or 3640PF-days."),
     Setting("days", AMOUNT, metavar="N", help="Budget in days of training on the GPUs set by {gpu}."),
-    Setting("hours", AMOUNT, metavar="AMOUNT", option="gpu-hours",
-            help="Budget in GPU-hours on the GPUs set by {gpu}, such as 1M."),
+    changed(MEASURED_TIME[-1], needs=(), help="Budget in GPU-hours on the GPUs set by {gpu}, such as 1M."),
     Setting("dollars", AMOUNT, metavar="AMOUNT", help="Budget in US dollars, at {price} per GPU-hour."),
 )  # fmt: skip
 PARAMETERS = Setting("parameters", AMOUNT, metavar="AMOUNT", option="params", example="70B",

@@ -48,7 +48,12 @@ class _Training(TypedDict, total=False):
     master: bool
     lora_rank: int | None
     lora_targets: Iterable[str] | None
+    lora_dropout: bool
     offload: str | None
+    offload_activations: bool
+    optimizer_in_backward: bool
+    fp8: str | None
+    fused_activation: bool
 
 
 class _Memory(_Other, _Formats, _Serving, _Training, total=False):

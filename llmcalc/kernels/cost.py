@@ -55,13 +55,7 @@ class Cost(NamedTuple):
 
     def plus(self, other: Cost, times: Number = 1) -> Cost:
         """Return the sum of two costs, the second one ``times`` times."""
-        return Cost(
-            self.seconds + times * other.seconds,
-            self.moved + times * other.moved,
-            self.flops + times * other.flops,
-            self.memory + times * other.memory,
-            self.compute + times * other.compute,
-        )
+        return Cost._make([one + times * two for one, two in zip(self, other, strict=True)])
 
     @property
     def bound(self) -> str:

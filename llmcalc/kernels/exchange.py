@@ -113,15 +113,31 @@ def chosen_experts(each: Collective) -> int:
     return next((length for axis, length in each.factors if axis in used and isinstance(length, int)), 1)
 
 
-def training_exchange_seconds(model: KernelCosts, each: Collective, values: Mapping[str, Number]) -> Number:
-    """Return the time in which ranks on several nodes send the tokens of a micro-batch to experts, or back."""
+def training_exchange_seconds(
+    model: KernelCosts, each: Collective, values: Mapping[str, Number], *, is_plain: bool
+) -> Number:
+    """Return the time in which ranks on several nodes send the tokens of a micro-batch to experts, or back.
+
+    A plain all-to-all sends a token once per expert, as kernels with low latency do. The ranks of an expert are
+    neighbours, so that a node has fewer ranks of each exchange.
+    """
     token = each.elements(**values) / each.times / each.shards / chosen_experts(each) * (each.bits / BITS_A_BYTE)
-    return _between_nodes(model, each, token, is_low_latency=False)
+    return _between_nodes(model, each, token, is_low_latency=is_plain, apart=model.mesh.expert_tp)
 
 
-def _between_nodes(model: KernelCosts, each: Collective, token: Number, *, is_low_latency: bool) -> Number:
-    """Return the time in which the ranks send ``token`` bytes of tokens to experts, or their outputs back."""
-    node = model.accelerator.node
+def _between_nodes(
+    model: KernelCosts, each: Collective, token: Number, *, is_low_latency: bool, apart: int = 1
+) -> Number:
+    """Return the time in which the ranks send ``token`` bytes of tokens to experts, or their outputs back.
+
+    Args:
+        model: the ranks and their accelerators.
+        each: the exchange.
+        token: bytes of all tokens of a rank, once.
+        is_low_latency: whether a token is sent once per expert.
+        apart: number of neighbours that belong to different exchanges.
+    """
+    node = max(model.accelerator.node // apart, 1)
     nodes, own = each.ranks / node, model.coefficients("exchange")
     copies = exchanged_copies(chosen_experts(each), nodes, node, groups_of(each), is_low_latency=is_low_latency)
     return exchange(token, nodes, node, copies, model.device.between(node), own) * (token > 0)

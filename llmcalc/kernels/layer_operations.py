@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import groupby
 
 from ..calc.kernels import ACTIVATIONS, CACHE, STATE
 from ..calc.kv_cache import CACHED
 from ..calc.sharding import TENSOR_DIVISIONS, Mesh
 from ..calc.walk import Conventions, Placed
-from ..calc.work import Work, works
+from ..calc.work import Work, works_by_layer
 from ..core.architecture import Architecture, declare
 from ..core.equation import Equation, Operand
 from ..core.form import Form, lift, product
@@ -41,8 +40,7 @@ def operations(
     In training, the elements that operations move are those of the forward and the backward pass.
     """
     found: list[Operation] = []
-    for _, group in groupby(works(architecture, conventions), key=lambda work: id(work.place)):
-        layer = list(group)
+    for layer in works_by_layer(architecture, conventions):
         for numbers, operation in layer_operations(architecture, layer, mesh, training):
             found.append(changed(operation, place=layer[0].place, works=tuple(map(layer.__getitem__, numbers))))
     return tuple(found)

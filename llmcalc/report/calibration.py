@@ -1,4 +1,4 @@
-"""Report for ``calibrate`` with the factors of each measured deployment."""
+"""Report for ``calibrate`` with the factors of each measured deployment, or of measured training steps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ NOTE = (
     "factors hold for the measured model, GPU, engine and format of the weights only; the time to the first token "
     "keeps its estimate"
 )
+OF_STEPS = "factors hold for the measured model, GPU, number format and training program only"
 
 
 def calibration_document(result: Calibration, source: str = "", written: str | None = None) -> Document:
@@ -23,17 +24,18 @@ def calibration_document(result: Calibration, source: str = "", written: str | N
         written: file that the calibration is saved in.
     """
     left = list(result.left_out.items())
+    notes = [*([NOTE] if result.deployments else []), *([OF_STEPS] if result.steps else [])]
     more = f"left out: {len(left) - MOST_SHOWN:,} more rows" if len(left) > MOST_SHOWN else ""
 
     return Document(
         f"✓ {result.summary}",
         lambda: envelope(
-            "calibrate", {"rows": source}, {**result.to_dict(), "evidence": result.evidence, "notes": [NOTE]}
+            "calibrate", {"rows": source}, {**result.to_dict(), "evidence": result.evidence, "notes": notes}
         ),
         subtitle=(f"written to {written}" if written else "",),
         warnings=(*(f"left out: {row}: {reason}" for row, reason in left[:MOST_SHOWN]), more, *result.warnings),
-        tables=(_factors(result), _measurements(result)),
-        notes=(NOTE,),
+        tables=(_factors(result), _steps(result), _measurements(result)),
+        notes=tuple(notes),
     )
 
 
@@ -45,6 +47,13 @@ def _factors(result: Calibration) -> Table:
         "a step: text": lambda each: duration(each.factors.step_s),
         "error before: share": lambda each: each.error(is_calibrated=False),
         "after: share": lambda each: each.error(is_calibrated=True),
+    })  # fmt: skip
+
+
+def _steps(result: Calibration) -> Table:
+    return table_of("training steps", result.steps, {
+        "setup: name": "title", "steps: number": "n_steps", "layouts: number": "n_rows",
+        "measured / modelled: text": lambda each: f"{each.factor:.3f}", "spread: share": "spread",
     })  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from .file_formats import sixteen_bit_line
 from .fit_answer import ASKED, WHAT, fit_answer
 from .heading import SIZES, derivation, excess_of, gpus_text, model_document, title, workload_inputs, workload_line
 from .memory import (
+    fp8_text,
     mesh_line,
     plain_data,
     refusals,
@@ -130,8 +131,14 @@ def _assumed(fit: FitResult) -> dict[str, Any]:
         ranks = {field.name: getattr(fit.result.mesh, field.name) for field in fields(Mesh)}
         found |= {name: size for name, size in ranks.items() if size != getattr(Mesh(), name)}
     if not isinstance(worst, InferenceMemory):
-        own, policy, adapters = worst.recipe.name, worst.policy, worst.recipe.adapters
-        found |= {"optimizer": own, "attention": policy.attention, "recompute": policy.recompute}
+        recipe, policy, adapters = worst.recipe, worst.policy, worst.recipe.adapters
+        found |= {"optimizer": recipe.name, "attention": policy.attention, "recompute": policy.recompute}
+        stated = {
+            "offload": recipe.offload, "offload_activations": recipe.offload_activations,
+            "optimizer_in_backward": recipe.in_backward, "fp8": fp8_text(worst),
+            "fused_activation": policy.fused_activation,
+        }  # fmt: skip
+        found |= {name: value for name, value in stated.items() if value}
         if adapters:
             found |= {"lora_targets": targets_text(fit.architecture, adapters.targets), "loss": policy.loss}
         return found

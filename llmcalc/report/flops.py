@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from ..calc.flop_conventions import CONVENTIONS as PUBLISHED
-from ..calc.flop_conventions import training_flops_per_token
+from ..calc.flop_conventions import conventional_flops
 from ..calc.flops import Count, Flops
 from ..calc.params import Params, params
-from ..core.errors import InputError, UnsupportedError, spelled
+from ..core.errors import InputError, spelled
 from ..core.ledger import declarations
+from ..core.type_names import TYPE_CHECKING, Any
 from ..inputs.extras import MTP, prediction_of, with_extras
 from .document import Column, Document, Fact, Table, columns, shares_table
 from .heading import SHOWN_FIELDS, derivation, formula_note, model_document, workload_inputs, workload_line
@@ -93,19 +93,6 @@ def rule_of_thumb(result: Flops, counted: Params) -> int:
     """Return 2·N·D (6·N·D in training) for D tokens and N active parameters outside lookup tables."""
     factor = TRAIN_RULE if result.workload.mode == "train" else FORWARD_RULE
     return factor * counted.active_non_embedding * result.tokens
-
-
-def conventional_flops(result: Flops) -> dict[str, int]:
-    """Return the FLOPs of a training step by published convention. The mapping is empty for unsupported models."""
-    if result.workload.mode != "train":
-        return {}
-    try:
-        return {
-            name: round(training_flops_per_token(result.architecture, result.workload.seq, name) * result.tokens)
-            for name in PUBLISHED
-        }
-    except UnsupportedError:
-        return {}
 
 
 def convention_table(result: Flops, formulas: bool = True, *, matmul_only: bool = False) -> Table:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
 
 from ..calc.kv_cache import CACHED, ROLE_DTYPES, StateSize
 from ..calc.memory.fit import Fit
 from ..calc.memory.inference import InferenceMemory
 from ..calc.memory.number_formats import Format
-from ..calc.memory.pipeline import ParallelMemory
-from ..calc.memory.timeline import Moment
 from ..calc.touched_experts import expected_active_experts, expert_layers
 from ..core.aliases import JSON_KEYS
 from ..core.amount import group_by, summed
 from ..core.architecture import model_of
 from ..core.errors import spelled
 from ..core.record import fields, is_record
+from ..core.type_names import TYPE_CHECKING, Any
 from .document import Document, Fact, Table, columns, parts_table, table_of
 from .heading import (
     SIZES,
@@ -36,6 +34,9 @@ from .numbers import binary, percent
 from .provenance import evidence_notes
 
 if TYPE_CHECKING:
+    from ..calc.memory.pipeline import ParallelMemory
+    from ..calc.memory.timeline import Moment
+    from ..calc.memory.training import TrainingMemory
     from .pictures import Picture
 
 PUBLISHED = "weights as stored in the checkpoint; {weights=FORMAT} overrides the format"
@@ -257,10 +258,19 @@ def training_lines(result: ParallelMemory) -> tuple[str, ...]:
         f"lora rank {recipe.adapters.rank}" if recipe.adapters else "",
         f"weights {recipe.frozen_weights.name}" if recipe.frozen_weights else "",
         f"{recipe.offload} in host memory" if recipe.offload else "",
+        "activations in host memory" if recipe.offload_activations else "",
+        "optimizer in the backward pass" if recipe.in_backward else "",
+        f"fp8 {fp8}" if (fp8 := fp8_text(result.worst)) else "",
+        "fused activation" if policy.fused_activation else "",
     ]  # fmt: skip
     mesh, of_stage = mesh_line(result.mesh), " of the largest stage" if result.mesh.pp > 1 else ""
     where = f"; values per rank{of_stage}" if result.mesh.ranks > 1 else ""
     return (f"training: {' · '.join(filter(None, words))}", *([f"{mesh}{where}"] if mesh else []))
+
+
+def fp8_text(memory: TrainingMemory) -> str:
+    """Return the value of the setting ``fp8``, or an empty string."""
+    return ("copies" if memory.recipe.fp8_copies else "weights") if memory.policy.fp8 else ""
 
 
 def _step_line(result: ParallelMemory) -> tuple[str, ...]:
@@ -311,7 +321,7 @@ def _stages(result: ParallelMemory) -> Table:
 
 
 def fit_line(fit: Fit, load: str = "", each: str = "") -> str:
-    """Return a verdict with its mark. There is none if it rests on recomputation that is not modelled.
+    """Return a verdict with its mark. There is none if it depends on what is not modelled.
 
     ``each`` follows the bytes, such as ``per GPU``.
     """
@@ -322,16 +332,17 @@ def fit_line(fit: Fit, load: str = "", each: str = "") -> str:
 def verdict(fit: Fit, load: str = "", each: str = "") -> str:
     """Return a verdict such as ``fits, 3.2 GiB to spare`` or ``does not fit: 3.2 GiB short``, for a load in words.
 
-    If what is recomputed is not modelled, both bounds are considered.
+    If an effect is not modelled, both bounds are considered.
     """
-    if fit.is_undecided and fit.least is not None:
-        full, none, room = map(binary, (fit.least, fit.needed, fit.usable))
-        sizes = f"{full} (full recomputation) to {none} (none){each}, of {room}"
-        return f"undecided{load and f' for{load}'}: {sizes}; what is recomputed is not modelled"
+    least = "" if fit.least is None else f"{binary(fit.least)} to "
+    if fit.is_undecided:
+        sizes = f"{'at least ' if fit.doubts.is_open else ''}{least}{binary(fit.needed)}{each}, of {binary(fit.usable)}"
+        verb = "are" if len(fit.doubts.names) > 1 else "is"
+        return f"undecided{load and f' for{load}'}: {sizes}; {', '.join(fit.doubts.names)} {verb} not modelled"
     if fit.fits:
-        ending = "" if fit.least is None else ", even without recomputation"
+        ending = f", even if {', '.join(fit.doubts.names)} saved nothing" if least else ""
         return f"fits{load}, {_bytes(fit.headroom)} to spare{each}{ending}"
-    ending = "" if fit.least is None else ", even with full recomputation"
+    ending = ", even with full recomputation" if least else ""
     short = (fit.needed if fit.least is None else fit.least) - fit.usable
     return f"does not fit{load}: {_bytes(short)} short{each}{ending}"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..core.errors import spelled
+from ..core.type_names import TYPE_CHECKING
+from ..estimate.cost import MEASURED
 from .document import Fact
 from .numbers import about, ends_text, human, percent
 
@@ -100,6 +101,7 @@ def evidence_notes(quantity: str, value: str, mode: str = "") -> tuple[str, ...]
 def assumptions(machine: Machine | None, price: Price | None) -> Iterator[str]:
     """Yield notes on the sources of the utilisation and the price."""
     if machine is not None:
-        yield f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"
+        if machine.mfu_source != MEASURED:
+            yield f"assumed: MFU of {machine.accelerator.title} in {machine.number_format}, {machine.mfu_source}"
         if price is not None:
             yield f"assumed: price per accelerator-hour in US dollars, {price.source}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..calc.sharding import MESH
 from ..calc.touched_experts import expert_layers
 from ..core.errors import spelled
 from ..core.record import changed
+from ..core.type_names import Any
 from ..data import table
-from ..estimate.cost import Span, is_of_mixtures
+from ..estimate.cost import MEASURED, Span, is_of_mixtures
 from ..estimate.prices import usual_price
+from ..training.measured import HOURS
 from ..training.published_runs import (
     is_published_accelerator,
     published_accelerator,
@@ -24,6 +25,7 @@ from ..training.training_time import WITHOUT_ROOM
 from .document import Document, Fact, Table, assumed_settings, summary_table, table_of
 from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, uncounted_prediction
 from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
+from .measured_training import measured_answer, measured_facts, measured_tables
 from .memory import BYTES, fit_line, mesh_line, verdict
 from .numbers import about, duration, percent
 from .provenance import (
@@ -72,6 +74,8 @@ def _answer(run: Training) -> str:
         return short or f"{about(run.compute, '')} FLOPs, {about(run.pf_days, '')} PF-days"
     cost = f", ${three_digits(run.usual_cost)}" if run.usual_cost is not None else ""
     time, step = f"{_days_text(run.answer.days)}{cost}", run.step_time
+    if run.measured:
+        return "; ".join(filter(None, (short, measured_answer(run, time))))
     if step is None or run.basis != STEPS:
         return "; ".join(filter(None, (short, f"{time} at the {run.basis} of {percent(run.machine.mfu.mid)}")))
     if step.origin == WITHOUT_ROOM:
@@ -108,17 +112,20 @@ def _summary(run: Training) -> Iterator[Fact]:
     """Yield the values that answer the question, with their intervals and what they rest on."""
     machine, answer, timed = run.machine, run.answer, run.step_time
     assert machine
-    if timed:
-        rests = f"{timed.tokens:,} tokens; {timed.program or 'any program'}"
+    if run.measured:
+        yield from measured_facts(run)
+    elif timed:
+        rests = f"{timed.tokens:,} tokens; {timed.basis}"
         yield Fact("step", duration(timed.seconds), note=rests, interval=_ends(duration, timed.low, timed.high))
         yield Fact("MFU", percent(timed.mfu), note=f"of {about(machine.peak, '')} FLOP/s in {machine.number_format}",
                    interval=_ends(percent, timed.utilisation.low, timed.utilisation.high))  # fmt: skip
     if answer is None:
         return
     yield _spread("days", answer.days, _restarts(run))
-    yield _spread("GPU-hours", answer.hours, f"by {run.basis}" if run.basis != STEPS else "")
+    rests = {STEPS: "", MEASURED: MEASURED}.get(run.basis, f"by {run.basis}")
+    yield _spread("GPU-hours", answer.hours, rests)
     yield from _published(run)
-    if other := run.other_hours:
+    if (other := run.other_hours) and not (run.measured and run.measured.modelled):  # beside the step already
         yield _spread("by published MFU" if run.basis == STEPS else "by its steps", other, "GPU-hours")
     if run.price and run.usual_cost is not None:
         usual, hours = usual_price(machine.accelerator, run.price), answer.hours
@@ -132,8 +139,9 @@ def _summary(run: Training) -> Iterator[Fact]:
         ends = range_text(min(each.low for each in spans), max(each.high for each in spans))
         middle = sorted(each.mid for each in spans)[len(spans) // 2]
         yield Fact("energy", three_digits(middle), note=f"MWh, by {len(spans)} conventions", interval=ends)
-    yield Fact("compute", about(run.compute, ""), note="FLOPs, exact")
-    if timed:
+    if run.measured is None:
+        yield Fact("compute", about(run.compute, ""), note="FLOPs, exact")
+    if timed and not run.measured:
         (largest, share), *others = main_parts(timed)
         yield Fact(largest, share, note=" · ".join(f"{name} {share}" for name, share in others))
 
@@ -150,7 +158,7 @@ def _spread(label: str, span: Span, note: str) -> Fact:
 def _restarts(run: Training) -> str:
     """Return how much longer published runs took than their steps."""
     if run.other_runs is None or run.hours is None:
-        return "without restarts"
+        return "" if run.measured and run.measured.setting == HOURS else "without restarts"
     low, high = (f"{hours / run.hours.mid:.2g}" for hours in (run.other_runs.low, run.other_runs.high))
     return f"without restarts; published runs took {low} to {high} times"
 
@@ -221,13 +229,13 @@ def _tables(run: Training) -> tuple[Table, ...]:
         "t CO2e: name": lambda one: range_text(one.tonnes.low, one.tonnes.high),
     })  # fmt: skip
     if run.adapters:
-        return (*training_step_tables(run), energy)
+        return (*measured_tables(run), *training_step_tables(run), energy)
     name, rule = [*_rules(run).items()][-1]
     ours = {"tokens": four_digits(run.tokens), "flops": f"{four_digits(rule)} ({name})"}
     if run.hours and run.days:
         ours |= {"accelerator hours": four_digits(run.hours.mid), "days": four_digits(run.days.mid)}
     return (
-        matmul_by_component(run.step), *training_step_tables(run),
+        *measured_tables(run), matmul_by_component(run.step), *training_step_tables(run),
         convention_table(run.step, formulas=False, matmul_only=True), energy,
         training_comparison(run.architecture, ours),
     )  # fmt: skip
@@ -242,7 +250,7 @@ def _notes(run: Training) -> Iterator[str]:
     if run.adapters:
         trained = f"LoRA adapters of rank {run.adapters.rank} on {', '.join(run.adapters.targets)}"
         yield f"trained: {trained}; the gradients of frozen weights are not computed"
-    if run.evidence.get("hours") == "measured":
+    if run.evidence.get("hours") == "measured" and not run.measured:
         yield from evidence_notes("train", "hours")
     if run.machine and run.machine.accelerator.power is None:
         title = run.machine.accelerator.title

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from ..calc.memory.fit import Fit
 from ..calc.memory.recomputation import NONE, UNKNOWN
 from ..core.errors import spelled
 from ..training.result import Training
+from ..training.timeline import timeline
 from ..training.training_time import FASTEST, TrainingTime
-from .document import Document, Table, columns
+from .document import Cell, Document, Table, columns
 from .heading import model_document
 from .memory import mesh_line
 from .numbers import duration, percent
 from .provenance import three_digits
 
 LEAST_SHARE = 0.005  # of a part of a step in a line
+PICTURE_WIDTH = 56  # characters of the time of a pipeline
+MOST_DRAWN, MORE_DRAWN = 32, 4  # stages of a picture, and micro-batches beyond their number
+MARKS = "1234567890", "abcdefghij"  # of micro-batches in forward and in backward passes
+IDLE = "·"
 
 
 def main_parts(timed: TrainingTime) -> list[tuple[str, str]]:
@@ -24,9 +30,33 @@ def main_parts(timed: TrainingTime) -> list[tuple[str, str]]:
 
 
 def training_step_tables(run: Training) -> Iterator[Table]:
-    """Yield the parts of a step of the slowest rank."""
+    """Yield the parts of a step of the slowest rank, and its pipeline in time."""
     if run.step_time:
         yield _parts(run.step_time)
+        yield from _pipeline(run.step_time, run.fit)
+
+
+def _pipeline(timed: TrainingTime, fit: Fit | None) -> Iterator[Table]:
+    """Yield what each pipeline stage does when, beside its memory, for the first micro-batches."""
+    mesh, passes = timed.step.layout.mesh, timed.step.passes
+    drawn = min(mesh.batches, mesh.pp if mesh.virtual_stages > 1 else mesh.pp + MORE_DRAWN)
+    if not 1 < mesh.pp <= MOST_DRAWN or (mesh.virtual_stages > 1 and drawn % mesh.pp):
+        return
+    found = timeline(passes, drawn, mesh.virtual_stages)
+    scale = PICTURE_WIDTH / max(each.end for each in found)
+    rows = [[IDLE] * PICTURE_WIDTH for _ in passes]
+    for each in found:
+        first, last = round(each.start * scale), round(each.end * scale)
+        rows[each.stage][first:last] = MARKS[each.is_backward][each.micro_batch % len(MARKS[0])] * (last - first)
+    own: dict[str, Iterable[Cell]] = {"stage: number": range(mesh.pp)}
+    own |= {"memory: about bytes": [stage.peak for stage in fit.result.stages]} if fit else {}
+    own |= {f"{duration(PICTURE_WIDTH / scale)}: name": map("".join, rows)}
+    of = f"the first {drawn} of {mesh.batches} micro-batches" if drawn < mesh.batches else f"{drawn} micro-batches"
+    yield Table(
+        f"pipeline with {of}: forward 1 2 3, backward a b c, waiting {IDLE}",
+        columns(*own),
+        [*zip(*own.values(), strict=True)],
+    )
 
 
 def _parts(timed: TrainingTime) -> Table:

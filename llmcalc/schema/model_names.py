@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-TUNED = ("instruct", "chat", "hf", "think", "thinking")  # versions with the same architecture
+TUNED = ("instruct", "chat", "hf", "think", "thinking", "sft")  # versions with the same architecture
 TUNED_GEMMA = ("it", "pt")  # in other names, languages: a BERT for Italian has another vocabulary
 BASE = "base"  # also the name of a size, so it is ignored only after a version number
 MAKERS = ("meta", "nvidia")  # as in Meta-Llama-3-8B

@@ -41,7 +41,7 @@ from ..core.workload import Workload
 from ..fitting.layouts import divisors
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.layer_operations import operations
-from ..kernels.operations import Operation
+from ..kernels.operations import Gemm, Operation
 from ..training.kernels import TrainingKernels
 from ..training.layouts import kernels_on
 from ..training.programs import coefficients
@@ -57,7 +57,6 @@ from ..training.step import (
     outside_operations,
     replica_seconds,
     shape_of,
-    trained_elements,
 )
 
 RECOMPUTATIONS = "none", "selective", "full"
@@ -215,6 +214,7 @@ class _SharedWork:
         self.workload = Workload(batch=1, seq=self.run.seq, mode="train", extend=True)
         self.values = self.workload.values(self.run.architecture)
         self.trained = self.run.trained.worst
+        self.gradient_bits = self.model.execution.gradient_bits
         self.recomputations = space.allowed("recompute", list(space.recomputations))
         self._passes: dict[object, Any] = {}
         self._parts: dict[object, Any] = {}
@@ -258,7 +258,7 @@ class _SharedWork:
         assert machine is not None
         model, sizes = _on(self.model, mesh), micro_batch.ravel()
         doubled = changed(mesh, micro_batches=TWICE, virtual_stages=TWICE if mesh.pp > 1 else 1)
-        found = stage_collectives(run.architecture, self.workload, doubled, BITS, BITS, uneven=True)
+        found = stage_collectives(run.architecture, self.workload, doubled, BITS, self.gradient_bits, uneven=True)
         stages = {id(collectives): (part, collectives) for part, collectives in found}
         numbers = Counter(id(collectives) for _, collectives in found)
         replicas = self._replicas(model, doubled, [part for part, _ in stages.values()], zeros, n_batches)
@@ -284,7 +284,7 @@ class _SharedWork:
                     own.add(passes, each, times, seconds)
             forward, backward, *again = (Work(*(_column(field) for field in each)) for each in passes)
             joined = Work(*(np.concatenate(columns, axis=1) for columns in zip(*again, strict=True)))
-            optimizer = [optimizer_seconds(each, own.elements, run.state_bytes) for each in (whole, divided)]
+            optimizer = [optimizer_seconds(each, part, run.state_bytes) for each in (whole, divided)]
             works_of_stages.append(
                 StageWork(forward, backward, joined, sends, exchanged, np.array(optimizer)[shards], numbers[key])
             )
@@ -306,7 +306,7 @@ class _SharedWork:
         for zero, own in groupby(zeros, key=itemgetter(0)):
             alike = dict[tuple[Any, ...], list[tuple[int, Collective]]]()
             for stage, part in enumerate(parts):
-                for each in replica_collectives(part, changed(mesh, zero=zero), BITS, BITS):
+                for each in replica_collectives(part, changed(mesh, zero=zero), BITS, self.gradient_bits):
                     alike.setdefault((each.kind, each.ranks, each.tensor, each.times), []).append((stage, each))
             for _, group in own:
                 total: Any = np.zeros((len(parts), *n_batches.shape))
@@ -385,7 +385,8 @@ class _Part:
         self.shares = np.array([
             [each.share(operation.works, shared.values) for operation, _ in self.operations] for each in self.recomputed
         ])  # fmt: skip
-        self.elements = trained_elements(part, mesh)
+        outside = (own.columns for own, _ in self.operations if isinstance(own, Gemm) and own.place.entry.run is None)
+        self.logits = max(outside, default=0)
         self._passes = dict[float, Any]()
 
     def passes(self, sequences: float) -> Any:
@@ -393,9 +394,8 @@ class _Part:
         if sequences not in self._passes:
             found = np.stack([self.shared.passes_of(one, both, sequences) for one, both in self.operations])
             forward, backward = np.tensordot(self.counts, found, 1)
-            for own in outside_operations(
-                self.part, self.shared.model, self.operations, sequences * self.shared.values["q"]
-            ):
+            tokens = sequences * self.shared.values["q"]
+            for own in outside_operations(self.part, self.shared.model, self.logits, tokens):
                 forward, backward = forward + own[0], backward + own[1]
             again = (self.shares * self.counts) @ found[:, 0]
             self._passes[sequences] = np.stack([forward, backward, *again])

@@ -32,6 +32,7 @@ CONFLICTING = 1.2  # ratio of two measurements of one configuration
 IMPLAUSIBLE = 10  # ratio of a measurement and its estimate
 MOST_WARNINGS = 20
 Rows = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+Numbered = tuple[str, str, object]  # place of a row, the same with its file, and the row
 Estimate = Callable[[Architecture, str, Mapping[str, Any]], ServingResult]
 Deployed = tuple[str, str, str, str, str | None]  # model, its fingerprint, GPU, engine and weights
 
@@ -45,16 +46,21 @@ class Measurement(NamedTuple):
     measured: dict[str, float]
 
 
-def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
-    """Return the factors of each measured deployment, as ``calibrate`` describes.
-
-    ``estimate`` returns the times of a model on GPUs with settings of ``serve``.
-    """
+def new_calibration(**parts: Any) -> Calibration:
+    """Return a calibration of this version and day."""
     from datetime import date
 
     from ..version import __version__
 
-    found = list(_read(rows))
+    return Calibration(**{"deployments": (), "warnings": (), **parts}, version=__version__, date=f"{date.today()}")
+
+
+def fit_calibration(rows: Iterable[Numbered], estimate: Estimate, file: str) -> Calibration:
+    """Return the factors of each measured deployment, as ``calibrate`` describes.
+
+    ``estimate`` returns the times of a model on GPUs with settings of ``serve``.
+    """
+    found = list(_read(rows, file))
     left_out: dict[str, str] = {}
     seen: dict[tuple[Any, ...], Measurement] = {}
     warnings: list[str] = []
@@ -89,12 +95,12 @@ def fit_calibration(rows: Rows, estimate: Estimate) -> Calibration:
         deployments.setdefault(own, []).append((each.place, parts, float(time.tpot_s)))
     if not deployments:
         place, reason = next(iter(left_out.items()))
-        raise InputError(f"none of {len(found):,} rows can be used; {place}: {reason}", where=_name(rows))
+        raise InputError(f"none of {len(found):,} rows can be used; {place}: {reason}", where=file)
     if len(warnings) > MOST_WARNINGS:
         more = len(warnings) - MOST_WARNINGS
         warnings[MOST_WARNINGS:] = [f"{more:,} further pairs of rows have the same configuration"]
     fitted = tuple(_fit(own, measured) for own, measured in deployments.items())
-    return Calibration(fitted, left_out, tuple(warnings), __version__, date.today().isoformat())
+    return new_calibration(deployments=fitted, left_out=left_out, warnings=tuple(warnings))
 
 
 def _fit(own: Deployed, measured: list[tuple[str, MeasuredTime, float]]) -> MeasuredDeployment:
@@ -139,24 +145,22 @@ def _fault(each: Measurement, result: ServingResult) -> str:
 # ------------------------------------------------------------------ rows
 
 
-def _name(rows: object) -> str:
+def file_name(rows: object) -> str:
+    """Return the name of a file of rows, or an empty text."""
     return str(os.fspath(rows)) if isinstance(rows, str | os.PathLike) else ""
 
 
-def _read(rows: object) -> Iterator[Measurement]:
-    """Yield the measurements of a file or of mappings."""
-    count = 0
-    for count, (place, where, row) in enumerate(_numbered(rows), 1):
+def _read(rows: Iterable[Numbered], file: str) -> Iterator[Measurement]:
+    """Yield the measurements of numbered rows."""
+    for count, (place, where, row) in enumerate(rows, 1):
         if count > MOST_ROWS:
-            raise InputError(f"more than {MOST_ROWS:,} rows", where=_name(rows), hint="use fewer of them")
+            raise InputError(f"more than {MOST_ROWS:,} rows", where=file, hint="use fewer of them")
         if not isinstance(row, Mapping):
             raise InputError(f"a row must be a mapping, not {short_repr(row)}", parameter="rows")
         yield Measurement(place, where, *_measured(where, row))
-    if not count:
-        raise InputError("has no rows", where=_name(rows), parameter="" if _name(rows) else "rows")
 
 
-def _numbered(rows: object) -> Iterator[tuple[str, str, object]]:
+def numbered_rows(rows: object) -> Iterator[Numbered]:
     """Yield rows with their places, which errors in a file state with its name."""
     if isinstance(rows, str | os.PathLike):
         path = str(os.fspath(rows))
@@ -185,11 +189,11 @@ def _measured(where: str, row: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[
             kind, scale = TIMES[name]
             if kind in measured:
                 raise InputError(f"{kind} is given twice, in s and in ms", where=where)
-            measured[kind] = _number(where, name, value) * scale
+            measured[kind] = read_number(where, name, value) * scale
         elif name in NUMBERS:
-            (settings if name == "concurrency" else measured)[name] = _number(where, name, value)
+            (settings if name == "concurrency" else measured)[name] = read_number(where, name, value)
         else:
-            settings[name] = _count(where, name, value)
+            settings[name] = read_count(where, name, value)
     for name in NEEDED:
         if name not in settings:
             raise InputError(f"no {name}", where=where, hint=f"add {', '.join(NEEDED)} and tpot_s or tpot_ms")
@@ -200,7 +204,8 @@ def _measured(where: str, row: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[
     return settings, measured
 
 
-def _number(where: str, name: str, value: Any) -> float:
+def read_number(where: str, name: str, value: Any) -> float:
+    """Return a positive number."""
     try:
         found = float(value) if not isinstance(value, bool) else -1.0
     except (TypeError, ValueError, OverflowError):
@@ -210,7 +215,7 @@ def _number(where: str, name: str, value: Any) -> float:
     return found
 
 
-def _count(where: str, name: str, value: Any) -> int:
+def read_count(where: str, name: str, value: Any) -> int:
     """Return a whole number of at least 1, which a table may write as a float, such as 1024.0, or as 1k."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

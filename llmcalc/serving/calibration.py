@@ -1,9 +1,9 @@
-"""Calibrations: factors of the times of measured deployments, saved as a file that ``serve`` reads."""
+"""Calibrations: factors of measured deployments and training steps, saved as a file for ``serve`` and ``train``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ..core.architecture import Architecture
 from ..core.errors import InputError, short_repr
@@ -20,9 +20,13 @@ MOST_LISTED = 1000  # measurements of which a file lists the errors
 SMALLEST, LARGEST = 1e-3, 1e3  # factors
 FACTORS = tuple(Setting(name, float, above=0) for name in ("decode", "prefill", "step_ms"))
 TEXTS = tuple(Setting(name) for name in ("model", "gpu", "engine", "weights", "hash"))
-OPTIONAL = ("weights", "hash")
+OPTIONAL = ("weights", "hash", "stack")
 ROWS = Setting("rows", int, least=1)
-HEAD = "# Written by llmcalc calibrate, and read by llmcalc serve and llmcalc latency"
+OF_STEPS = (
+    *(Setting(name) for name in ("model", "hash", "gpu", "precision", "stack")), Setting("factor", float, above=0),
+    Setting("spread", float, least=0), Setting("steps", int, least=1), ROWS,
+)  # fmt: skip
+HEAD = "# Written by llmcalc calibrate, and read by llmcalc serve, latency and train"
 
 
 def rounded(value: float | None) -> float | None:
@@ -102,8 +106,48 @@ class MeasuredDeployment:
 
 
 @record
+class CalibratedSteps:
+    """Measured steps of a model on GPUs in a training program, and the factor of their time.
+
+    Attributes:
+        model: name of the model.
+        hash: fingerprint of the architecture.
+        gpu: name of the GPU.
+        precision: number format of matrix products.
+        stack: training program, or empty for any.
+        factor: measured time of a step relative to the modelled one.
+        spread: logarithmic standard deviation of the measured steps from this factor.
+        n_steps: number of measured times.
+        n_rows: number of rows or logs, which may have different layouts.
+    """
+
+    model: str
+    hash: str
+    gpu: str
+    precision: str
+    stack: str
+    factor: float
+    spread: float
+    n_steps: int
+    n_rows: int
+
+    @property
+    def title(self) -> str:
+        """Description in one line."""
+        return f"{self.model} on {self.gpu} in {self.precision}, {self.stack or 'any program'}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the steps as a plain dictionary."""
+        return {
+            "model": self.model, "hash": self.hash, "gpu": self.gpu, "precision": self.precision,
+            "stack": self.stack or None,
+            "factor": rounded(self.factor), "spread": rounded(self.spread), "steps": self.n_steps, "rows": self.n_rows,
+        }  # fmt: skip
+
+
+@record
 class Calibration(NotebookDisplay):
-    """Factors of the times of deployments, fitted to measurements of serving.
+    """Factors of the times of deployments and training steps, fitted to measurements.
 
     Attributes:
         deployments: measured deployments.
@@ -111,6 +155,7 @@ class Calibration(NotebookDisplay):
         warnings: what is unusual about measurements that are used.
         version: version of llmcalc that fitted the factors.
         date: date of the fit.
+        steps: measured training steps.
     """
 
     deployments: tuple[MeasuredDeployment, ...]
@@ -118,17 +163,22 @@ class Calibration(NotebookDisplay):
     warnings: tuple[str, ...]
     version: str
     date: str
+    steps: tuple[CalibratedSteps, ...] = ()
 
-    EVIDENCE: ClassVar[Mapping[str, str]] = {"deployments": FITTED}
+    EVIDENCE: ClassVar[Mapping[str, str]] = dict.fromkeys(("deployments", "steps"), FITTED)
 
     @property
     def n_rows(self) -> int:
         """Number of measurements that the factors are fitted to."""
-        return sum(each.n_rows for each in self.deployments)
+        return sum(each.n_rows for each in self.deployments) + sum(each.n_rows for each in self.steps)
 
     @property
     def summary(self) -> str:
         """Answer in one line."""
+        if self.steps:
+            own = [f"{each.factor:.3g} times the modelled time (± {each.spread:.1%})" for each in self.steps[:3]]
+            count = sum(each.n_steps for each in self.steps)
+            return f"{count:,} measured step{'s' * (count != 1)}: {'; '.join(own)}"
         rows = tuple(row for each in self.deployments for row in each.rows)
         count, found = len(self.deployments), f"{self.n_rows:,} measurement{'s' * (self.n_rows != 1)}"
         text = f"{found} of {count} deployment{'s' * (count != 1)}"
@@ -155,15 +205,32 @@ class Calibration(NotebookDisplay):
         if found:
             names = " or ".join(each.engine for each in found)
             raise InputError("was measured with several engines", parameter="calibration", hint=f"add engine {names}")
-        titles = [each.title for each in self.deployments[:3]]
-        more = f" and {len(self.deployments) - 3} more" if len(self.deployments) > 3 else ""
         wanted = f"{model} on {gpu}" + (f" in {engine_title(engine)}" if engine else "")
         if any(each.model == model and each.hash not in (None, own) for each in self.deployments):
             wanted = f"this {wanted}, which differs from the measured {model} of the same name"
-        raise InputError(
-            f"has no measurements of {wanted}, weights {weights or 'as published'}", parameter="calibration",
-            hint=f"it has {'; '.join(titles)}{more}. Factors of one deployment do not hold for others",
-        )  # fmt: skip
+        raise self._missing(f"{wanted}, weights {weights or 'as published'}")
+
+    def find_steps(self, architecture: Architecture, gpu: str, precision: str, stack: str) -> CalibratedSteps:
+        """Return the measured training steps of a model. Without a program, they may be those of any program."""
+        from ..core.description.fingerprint import fingerprint
+
+        own = fingerprint(architecture)
+        same = [each for each in self.steps if (each.hash, each.gpu, each.precision) == (own, gpu, precision)]
+        found = [each for each in same if stack in ("", each.stack)]
+        if len(found) > 1:
+            names = " or ".join(each.stack or "none" for each in found)
+            hint = f"set {{stack}} to {names}"
+            raise InputError("was measured with several programs", parameter="calibration", hint=hint)
+        if not found:
+            program = stack or "any program"
+            raise self._missing(f"training steps of {architecture.name} on {gpu} in {precision}, {program}")
+        return found[0]
+
+    def _missing(self, wanted: str) -> InputError:
+        titles = [*(each.title for each in self.deployments), *(each.title for each in self.steps)]
+        more = f" and {len(titles) - 3} more" if len(titles) > 3 else ""
+        hint = f"it has {'; '.join(titles[:3])}{more}. Factors of one deployment do not hold for others"
+        return InputError(f"has no measurements of {wanted}", parameter="calibration", hint=hint)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as a plain dictionary."""
@@ -178,6 +245,7 @@ class Calibration(NotebookDisplay):
         ]  # fmt: skip
         return {
             "llmcalc": self.version, "date": self.date, "deployments": [each.to_dict() for each in self.deployments],
+            "steps": [each.to_dict() for each in self.steps],
             "measurements": rows[:MOST_LISTED], "left_out": dict(list(self.left_out.items())[:MOST_LISTED]),
             "warnings": list(self.warnings),
         }  # fmt: skip
@@ -208,27 +276,41 @@ def read_calibration(source: object) -> Calibration:
         raise InputError(f"must be a file name or a Calibration, not {short_repr(source)}", parameter="calibration")
     where = str(os.fspath(source))
     data = read_yaml(read_text(where), where).data
-    entries = data.get("deployments") if isinstance(data, dict) else None
-    if not isinstance(entries, list) or not entries:
+    entries, steps = (data.get(name) or [] for name in ("deployments", "steps")) if isinstance(data, dict) else ((), ())
+    if not isinstance(entries, list) or not isinstance(steps, list) or not (entries or steps):
         hint = "write one with llmcalc calibrate rows.csv -o own.yaml"
         raise InputError("is not the file of a calibration", where=where, hint=hint)
     version, date = (str(data.get(name, "")) for name in ("llmcalc", "date"))
-    return Calibration(tuple(_deployment(entry, where) for entry in entries), {}, (), version, date)
+    deployments = tuple(_deployment(entry, where) for entry in entries)
+    return Calibration(deployments, {}, (), version, date, tuple(_calibrated_steps(entry, where) for entry in steps))
 
 
-def _deployment(entry: object, where: str) -> MeasuredDeployment:
+def _checked(entry: object, where: str, what: str, settings: Iterable[Setting]) -> dict[str, Any]:
+    """Return an entry of a file with valid values."""
     if not isinstance(entry, dict):
-        raise InputError(f"a deployment must have keys, not be {short_repr(entry)}", where=where)
-    for setting in (*TEXTS, *FACTORS, ROWS):
+        raise InputError(f"{what} must have keys, not be {short_repr(entry)}", where=where)
+    for setting in settings:
         value: Any = entry.get(setting.name)
         try:
             setting.check(value)
         except InputError as error:
             raise InputError(f"{setting.name} {error.message}", where=where) from None
         if value is None and setting.name not in OPTIONAL:
-            raise InputError(f"a deployment has no {setting.name}", where=where)
-        if setting in FACTORS and not SMALLEST <= value <= LARGEST:
+            raise InputError(f"{what} has no {setting.name}", where=where)
+        if setting.above == 0 and not SMALLEST <= value <= LARGEST:
             raise InputError(f"{setting.name} {value:g} is not between {SMALLEST:g} and {LARGEST:g}", where=where)
+    return entry
+
+
+def _calibrated_steps(entry: object, where: str) -> CalibratedSteps:
+    own = _checked(entry, where, "measured steps", OF_STEPS)
+    found: Any = [own.get(setting.name) or "" for setting in OF_STEPS if setting.kind is str]
+    numbers: Any = [own[setting.name] for setting in OF_STEPS if setting.kind is not str]
+    return CalibratedSteps(*found, *numbers)
+
+
+def _deployment(entry: object, where: str) -> MeasuredDeployment:
+    entry = _checked(entry, where, "a deployment", (*TEXTS, *FACTORS, ROWS))
     factors = Factors(float(entry["decode"]), float(entry["prefill"]), entry["step_ms"] / 1e3)
     model, gpu, engine, weights, own = (entry.get(setting.name) for setting in TEXTS)
     return MeasuredDeployment(str(model), str(gpu), str(engine), weights, factors, entry["rows"], hash=own)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ..core.errors import InputError
+from ..estimate.amounts import TIMES
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 LIMIT = r"(?a)\s*(ttft|tpot|e2e)\s*(?:<=?|=)\s*(\d+(?:\.\d+)?)\s*(us|ms|s)\s*"
 
 
@@ -25,5 +25,5 @@ def read_limits(text: str) -> dict[str, float]:
             unit = "add a unit, " if part.strip()[-1:].isdigit() else "use limits "
             hint = f"{unit}such as {{sla=ttft=300ms,tpot=10ms}}"
             raise InputError(f"invalid limit {part.strip()[:40]!r}", parameter="sla", hint=hint)
-        found[match[1]] = float(match[2]) * UNITS[match[3]]
+        found[match[1]] = float(match[2]) * TIMES[match[3]]
     return found

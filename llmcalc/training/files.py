@@ -18,7 +18,7 @@ from ..estimate.cost import SIXTEEN_BIT
 from ..fitting.memory import ALL_LINEAR, linear_modules, target_matrices
 from ..importers.megatron_model import described_model, has_sizes
 from ..importers.training_files import ParsedFile, TrainingValues, named, parse_training_file, read_values
-from ..importers.training_programs import matches
+from ..importers.training_programs import BOUNDED, matches
 from ..inputs.effects import Case
 from ..inputs.models import Source, read_model
 from ..inputs.settings import MEMORY, memory_settings, read_settings
@@ -29,7 +29,8 @@ SHOWN = ("batch",)  # settings that are stated even if they have their default
 MISSPELT = 0.85  # similarity of an unknown key to one that is read
 DIRECT = (
     "seq", "batch", "dtype", "weights", "optimizer", "recompute", "attention", "loss", "gradients", "gradient_buffer",
-    "gradient_placeholders", "dropout", "master", "offload",
+    "gradient_placeholders", "dropout", "master", "offload", "offload_activations", "optimizer_in_backward", "fp8",
+    "fused_activation", "lora_dropout",
     "convention", "lora_rank", "vocabulary_multiple", "tp", "pp", "cp", "ep", "etp", "sp", "zero", "virtual_stages",
 )  # fmt: skip
 MLP_MODULES = ("gate_proj", "up_proj", "down_proj")
@@ -121,6 +122,7 @@ def read_file(
         "model": " ".join(found.values[name] for name in ("model", "flavor") if name in found.values),
         "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "defaults": found.defaults, "ignored": found.ignored, "not_computed": found.unmodelled,
+        **{kind: [key for key in found.unmodelled if file.program.is_listed(key, kind)] for kind in BOUNDED},
         "unknown": found.unknown,
     }  # fmt: skip
     architecture = changed(
@@ -315,8 +317,8 @@ def _effective(
         error = None if setting.name in given else Case(SETTINGS, options, architecture).unmet(setting)
         if error:
             del options[setting.name]
-            is_off = value == 1  # a number of ranks, or a permission
-            if setting.name == "zero" or not (is_off or value == usual.get(setting.name)):
+            is_off = value == 1 and setting.name != "zero"  # a number of ranks, or a permission
+            if not (is_off or value == usual.get(setting.name)):
                 remarks.append(f"{setting.name} {value} {error.message}; {spelled(error.hint)}")
     kept = {each.name: options[each.name] for each in SETTINGS if each.name in options}
     for setting in SETTINGS:

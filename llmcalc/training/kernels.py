@@ -10,13 +10,14 @@ the scores.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
 
 from ..calc.memory.number_formats import BITS_A_BYTE, Format
 from ..calc.memory.optimizer import Adapters
 from ..calc.sharding import Mesh
 from ..core.arrays import Number
 from ..core.record import changed, record
+from ..core.type_names import Any
 from ..estimate.hardware import Accelerator
 from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES
@@ -51,6 +52,7 @@ class Execution:
         is_compiled: whether a compiler fuses functions.
         adapters: low-rank adapters, if only these are trained.
         dispatcher: ``deepep`` if a token is sent to its experts once per rank and node, or empty.
+        gradient_bits: bits per element of gradients that replicas exchange.
     """
 
     attention: str = FLASH
@@ -58,6 +60,7 @@ class Execution:
     is_compiled: bool = False
     adapters: Adapters | None = None
     dispatcher: str = ""
+    gradient_bits: int = 16
 
 
 class TrainingKernels(KernelCosts):
@@ -78,6 +81,11 @@ class TrainingKernels(KernelCosts):
         super().__init__(accelerator, mesh, SIXTEEN_BITS, STATES, measured)
         self.in_blocks = measured.operands(accelerator, number_format)
         self.execution = execution
+
+    @property
+    def identity(self) -> tuple[Hashable, ...]:
+        """What the work of an operation depends on, with its sizes and the division of the mesh."""
+        return self.measured, self.accelerator.name, self.device, self.plain, self.in_blocks, self.execution
 
     def operands(self, operation: Operation) -> Operands:
         """Return how the accelerator computes with the weights of an operation."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from math import log2
-from typing import TYPE_CHECKING
+from math import log2, sqrt
 
 from ..calc.flops import flops
 from ..calc.memory.fit import read_size
 from ..calc.memory.number_formats import Format
-from ..calc.memory.pipeline import stage_memories
+from ..calc.memory.pipeline import stage_memories, states_fit
 from ..calc.memory.recomputation import FULL, NONE
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
@@ -18,6 +17,7 @@ from ..core.architecture import Architecture
 from ..core.errors import InputError
 from ..core.interval import Interval
 from ..core.record import changed, remembered
+from ..core.type_names import TYPE_CHECKING
 from ..core.workload import Workload
 from ..data import table
 from ..fitting.check import has_room
@@ -82,15 +82,19 @@ def training_time(
     sequences, gpus = step.layout.sequences, step.layout.mesh.ranks
     flops_of_step, title = float(products * sequences), run.program.title if run.program.name else ""
     sizes = sequences * run.seq, gpus, flops_of_step
-    return TrainingTime(architecture, step, interval, *sizes, model.in_blocks.peak, origin, title)
+    return TrainingTime(architecture, step, interval, *sizes, model.in_blocks.peak, origin, title, run.calibrated)
 
 
 def step_interval(run: Run, seconds: float, used: Iterable[Efficiency]) -> Interval:
     """Return the interval of 80 % of the time of a step, which is wider for a program without published steps."""
     machine, errors = run.machine, table("training_time")
     assert machine is not None
+    known = {name: run.program.spread * each for name, each in errors["known"].items()}
+    if own := run.calibrated:  # layouts of one program on one kind of GPU deviate from each other
+        inside = max(known["inside"], own.spread)
+        return time_interval(seconds, {"between": inside / sqrt(own.n_rows), "inside": inside})
     if run.program.is_known_on(machine.accelerator, machine.number_format):
-        return time_interval(seconds, errors["known"])  # its factor includes those of the kernels
+        return time_interval(seconds, known)  # its factor includes those of the kernels
     return time_interval(seconds, errors["unknown"], used)
 
 
@@ -100,7 +104,8 @@ def kernels_on(run: Run, mesh: Mesh) -> TrainingKernels:
     assert machine is not None
     slower = run.program.slower_attention(known.family_of(machine.accelerator.name))
     dispatcher = run.dispatcher or run.program.dispatcher
-    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, dispatcher)
+    gradient_bits = run.program.gradient_bits
+    execution = Execution(run.attention, slower, run.is_compiled, run.own_adapters, dispatcher, gradient_bits)
     number_format = Format(known.kernel_with_peak(machine.number_format) or machine.number_format, 16)
     return TrainingKernels(machine.accelerator, mesh, number_format, known, execution)
 
@@ -111,6 +116,7 @@ def step_on(run: Run, layout: TrainingLayout, fitted: TrainingCoefficients) -> t
     assert machine is not None
     stages = stage_works(run.architecture, model, layout, run.seq, run.state_bytes)
     factor = program.factor_on(machine.accelerator, machine.number_format)
+    factor *= run.calibrated.factor if run.calibrated else 1
     return training_step(layout, stages, machine.accelerator.node, fitted, program.overlaps, factor), model
 
 
@@ -144,19 +150,20 @@ def meshes(architecture: Architecture, count: int, node: int, sequences: int) ->
     """
     experts, n_layers = {layer.n_experts for layer in expert_layers(architecture)}, architecture.main.n_layers
 
-    def with_stages(tp: int, stages: list[int]) -> Iterator[Mesh]:
+    def with_stages(tp: int, stages: list[int], most: int) -> Iterator[Mesh]:
         for pp in stages:
             dp = count // (tp * pp)
             if dp <= sequences and pp <= MOST_STAGES and padding(n_layers, pp) <= n_layers * MOST_PADDED:
                 shares = [ep for ep in divisors(dp) if not any(each % ep for each in experts)] if experts else [1]
-                nearest = {max(ep for ep in shares if ep <= most) for most in (node, MOST_EXPERT_RANKS)}
+                ep = max(ep for ep in shares if ep <= most)
                 zero = 0 if dp == 1 else 3 if pp == 1 else 1
-                for ep in sorted(nearest):
+                if ep > node or most == node:
                     yield Mesh(dp=dp, tp=tp, pp=pp, ep=ep, etp=1 if ep > 1 else None, sp=tp > 1, zero=zero)
 
     for tp in sorted({1, max(each for each in divisors(count) if each <= min(node, MOST_TENSOR_RANKS))}):
-        yield with_stages(tp, [1])
-        yield with_stages(tp, divisors(count // tp)[1:])
+        for most in sorted({node, MOST_EXPERT_RANKS}) if experts else [node]:
+            yield with_stages(tp, [1], most)
+            yield with_stages(tp, divisors(count // tp)[1:], most)
 
 
 def padding(n_layers: int, stages: int) -> int:
@@ -185,6 +192,8 @@ def _largest(run: Run, mesh: Mesh) -> TrainingLayout | None:
     check_expert_ranks(mesh)
     room = run.machine.accelerator.usable_bytes - read_size(RESERVE, "reserve")
     whole, trained = padded(run.architecture, mesh.pp), run.trained.worst
+    if not states_fit(whole, trained.recipe, mesh, room):
+        return None
 
     def fitting(size: int, recompute: str) -> TrainingLayout | None:
         if size * mesh.dp > run.step_sequences:

@@ -20,22 +20,26 @@ class Program:
     Attributes:
         name: short name, or empty for any program.
         title: full name.
-        overlaps: collectives that it runs at the same time as kernels, and the time of its launches.
+        overlaps: collectives that it runs at the same time as kernels, and the times of its launches and between steps.
         flash: generation of the FlashAttention kernels that it uses.
+        gradient_bits: bits per element of gradients that replicas exchange.
         dispatcher: ``deepep`` if it sends a token to its experts once per rank and node, or empty.
         lora_targets: modules to which it adds adapters if none are named, or nothing for all linear ones.
         factor: time of its steps relative to that of any program.
         factors: the same on GPUs of a generation in a number format, such as ``Hopper fp8``, for published steps.
+        spread: error of its steps relative to that of all programs.
     """
 
     name: str
     title: str
     overlaps: Overlaps
     flash: int
+    gradient_bits: int = 16
     dispatcher: str = ""
     lora_targets: tuple[str, ...] = ()
     factor: float = 1.0
     factors: Mapping[str, float] = {}
+    spread: float = 1.0
 
     def slower_attention(self, family: str) -> float:
         """Return the time of attention relative to the kernels that were measured on a family of accelerators."""
@@ -58,9 +62,11 @@ def programs() -> dict[str, Program]:
     found = {}
     for name, entry in table("training_programs").items():
         own = fitted.get(name, {})
-        overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), host=own.get("host", 1.0))
-        facts = entry["flash"], entry.get("dispatcher", ""), tuple(entry.get("lora_targets") or ())
-        fitted_values = own.get("factor", 1.0), own.get("factors", {})
+        times = {name: own.get(name, 1.0) for name in ("host", "rest")}
+        overlaps = Overlaps(**dict.fromkeys(entry["hides"], 1), **times)
+        targets = tuple(entry.get("lora_targets") or ())
+        facts = entry["flash"], entry.get("gradient_bits", 16), entry.get("dispatcher", ""), targets
+        fitted_values = own.get("factor", 1.0), own.get("factors", {}), own.get("spread", 1.0)
         found[name] = Program(name, entry["title"], overlaps, *facts, *fitted_values)
     return found
 

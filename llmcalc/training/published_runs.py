@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..core.architecture import Architecture, TrainingFact
 from ..core.errors import InputError
+from ..core.type_names import TYPE_CHECKING
 from ..estimate.amounts import HOURS_A_DAY
-from ..estimate.cost import AS_GIVEN, Span
+from ..estimate.cost import AS_GIVEN, MEASURED, Span
 from ..inputs.gpus import accelerators_named
 from ..inputs.measurements import errors_of
 
@@ -54,10 +53,10 @@ def as_other_runs(run: Training) -> Span | None:
     """Return the accelerator-hours if the run takes as long as published runs did, relative to their estimates.
 
     The values are at the 10th, 50th and 90th percentile of the published runs. The result is None if the user specified
-    the utilisation.
+    the utilisation or measured the time.
     """
     shares = shares_of_runs()
-    if run.hours is None or shares is None or run.machine is None or run.machine.mfu_source == AS_GIVEN:
+    if run.hours is None or shares is None or run.machine is None or run.machine.mfu_source in (AS_GIVEN, MEASURED):
         return None
     return shares.times(run.hours.mid)
 

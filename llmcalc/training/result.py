@@ -6,7 +6,6 @@ The compute is exact for full sequences of equal length. All other figures depen
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ..calc.flops import Flops
 from ..calc.memory.fit import Fit
@@ -16,15 +15,16 @@ from ..core.architecture import Architecture
 from ..core.evidence import ASSUMED
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import NamedTuple, changed, record
+from ..core.type_names import Any, ClassVar
 from ..estimate.amounts import HOURS_A_DAY, PF_DAY
-from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, Emission, Machine, Span
+from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, MEASURED, Emission, Machine, Span
 from ..estimate.prices import Price, usual_price
 from ..estimate.scaling.forms import TRAIN
+from .measured import SIX_ND, MeasuredTime
 from .published_runs import as_other_runs
 from .training_time import TrainingTime
 
 STEPS, GIVEN_MFU, PUBLISHED_MFU = "steps", "given MFU", "published MFU"  # on which hours rest
-SIX_ND = "6nd"  # utilisation by 6·N·D
 SHORT_IDS, SHORT, LONG = 2**16, 2, 4  # largest vocabulary with 2-byte token ids; bytes per id
 
 
@@ -57,6 +57,7 @@ class Training(NotebookDisplay):
         adapter_flops: FLOPs of contractions if only these are trained.
         step_time: time of a step derived from its operations, or None if it is not computed.
         published: the machine with the published utilisation of other runs, or None.
+        measured: a measured time of the run and what follows from it, or None.
     """
 
     architecture: Architecture
@@ -74,6 +75,7 @@ class Training(NotebookDisplay):
     adapter_flops: int | None = None
     step_time: TrainingTime | None = None
     published: Machine | None = None
+    measured: MeasuredTime | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         **dict.fromkeys(("compute", "pf_days"), "executed"), "six_nd": "exact", "other": "assumed",
@@ -146,7 +148,9 @@ class Training(NotebookDisplay):
 
     @cached_property
     def hours(self) -> Span | None:
-        """Estimated accelerator-hours."""
+        """Measured or estimated accelerator-hours."""
+        if self.measured:
+            return Span(*[self.measured.hours] * 3)
         return self.machine.hours(self.mfu_flops) if self.machine else None
 
     @property
@@ -198,7 +202,9 @@ class Training(NotebookDisplay):
         """What the hours rest on, or an empty text without GPUs."""
         if self.machine is None:
             return ""
-        return {AS_GIVEN: GIVEN_MFU, FROM_OPERATIONS: STEPS}.get(self.machine.mfu_source, PUBLISHED_MFU)
+        return {AS_GIVEN: GIVEN_MFU, FROM_OPERATIONS: STEPS, MEASURED: MEASURED}.get(
+            self.machine.mfu_source, PUBLISHED_MFU
+        )
 
     @property
     def token_bytes(self) -> int | None:
@@ -224,6 +230,7 @@ class Training(NotebookDisplay):
             "per_token": self.compute / self.step.tokens,
             "machine": self.machine.to_dict() if self.machine else None,
             "step_time": self.step_time.to_dict() if self.step_time else None,
+            "measured": self.measured.to_dict() if self.measured else None,
             "published": self.published.to_dict() if self.published else None,
             **{name: part and part._asdict() for name, part in parts.items()},
             "cost": ends(self.cost),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
@@ -14,8 +13,9 @@ from ..calc.memory.recomputation import NONE
 from ..calc.sharding import Mesh
 from ..core.architecture import Architecture, declare
 from ..core.errors import InputError, SizeError, short_repr
-from ..core.record import changed, record
+from ..core.record import changed, record, remembered
 from ..core.setting import COUNT, SIZES, Setting, check_values, read_lengths, read_texts
+from ..core.type_names import Any
 from ..data import table
 from ..estimate.amounts import amount
 from ..estimate.cost import AS_GIVEN, FROM_OPERATIONS, UNKNOWN, Emission, Machine, Span, emission
@@ -26,10 +26,22 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.effects import check_effects
 from ..inputs.models import read_model
 from ..inputs.settings import ADAPTERS, DTYPE, IS_TRAINING, OPTIMIZER, RECOMPUTE, TOKENS, WHOLE_MESH
-from ..inputs.training_settings import BATCH_TOKENS, ENERGY, MICRO_BATCH, OF_GPU, PRICE, STACK, ZERO_GROUP
+from ..inputs.training_settings import (
+    BATCH_TOKENS,
+    CALIBRATION,
+    ENERGY,
+    MEASURED_TIME,
+    MICRO_BATCH,
+    OF_GPU,
+    PRICE,
+    STACK,
+    ZERO_GROUP,
+)
+from ..serving.calibration import CalibratedSteps, read_calibration
 from .kernels import FLASH
 from .layouts import layout_on, training_time, usual_step_tokens
 from .machine import MACHINE, read_machine
+from .measured import measured_run, read_measured
 from .programs import Program, program
 from .published_runs import published_tokens
 from .result import Training
@@ -37,9 +49,9 @@ from .training_time import TrainingTime
 
 LARGEST_WHOLE = 10**30
 SETTINGS = (
-    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, STACK,
+    changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, *MEASURED_TIME, CALIBRATION, STACK,
     changed(WHOLE_MESH, needs=OF_GPU), ZERO_GROUP, MICRO_BATCH,
-    changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "mesh", "recomputed")), PRICE, *ENERGY, DTYPE,
+    changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "hardware", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
 
@@ -71,6 +83,8 @@ class Run:
         price: US dollars per accelerator-hour, or None for quoted prices.
         energy: watts per accelerator, power usage effectiveness, and kg CO2e per kWh, each None if not given.
         given_fit: memory per GPU, if already computed.
+        measured: setting with the measured time of the run, and its value, or None.
+        calibrated: measured steps, whose factor calibrates the time of a step, or None.
     """
 
     architecture: Architecture
@@ -95,6 +109,8 @@ class Run:
     price: float | None = None
     energy: tuple[float | None, float | None, float | None] = (None, None, None)
     given_fit: Fit | None = None
+    measured: tuple[str, float] | None = None
+    calibrated: CalibratedSteps | None = None
 
     @cached_property
     def flops(self) -> Flops:
@@ -115,6 +131,12 @@ class Run:
         return adapters_of(self.architecture, self.adapters.get("lora_rank"), self.adapters.get("lora_targets"))
 
     @property
+    def calibration_key(self) -> tuple[str, str, str]:
+        """GPU, number format and training program, for which a measured factor holds."""
+        assert self.machine is not None
+        return self.machine.accelerator.name, self.machine.number_format, self.program.name
+
+    @property
     def step_tokens(self) -> int:
         """Tokens of a step on all GPUs, also those of a usual one."""
         assert self.machine is not None
@@ -128,7 +150,10 @@ class Run:
     @cached_property
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
-        found = memory_of(self.architecture, mode="training", seq=1, **self.formats)
+        found = remembered(
+            self.architecture, "_training_states", (*self.formats.items(),),
+            lambda: memory_of(self.architecture, mode="training", seq=1, **self.formats),
+        )  # fmt: skip
         assert isinstance(found, ParallelMemory)
         return found
 
@@ -159,12 +184,11 @@ class Run:
             "seq": self.seq, "target_seq": self.target_seq, "extend": self.extend, **self.formats, **self.adapters,
         }  # fmt: skip
         usable, reserve = self.machine.accelerator.usable_bytes, read_size(RESERVE, "reserve")
-        if self.zero_group:  # each group of ranks has all weights and states
-            own = {**own, "mesh": group_mesh(self.mesh, self.zero_group)}
-            return changed(
-                check_fit(self.architecture, usable, reserve, own["mesh"].ranks, **own), count=self.machine.count
-            )
-        return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
+        if not self.zero_group:
+            return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
+        group = group_mesh(self.mesh, self.zero_group)  # which has all weights and states
+        found = check_fit(self.architecture, usable, reserve, group.ranks, **{**own, "mesh": group})
+        return changed(found, count=self.machine.count)
 
     @cached_property
     def step(self) -> TrainingTime | None:
@@ -180,7 +204,7 @@ class Run:
     def working(self) -> Machine | None:
         """GPUs with the utilisation of the answer: as given, that of the step, or that of other runs."""
         machine = self.machine
-        if machine is None or machine.mfu_source == AS_GIVEN:
+        if machine is None or machine.mfu_source == AS_GIVEN or self.measured:
             return machine
         if self.step:
             return changed(machine, mfu=self.step.utilisation, mfu_source=FROM_OPERATIONS, mfu_count=None)
@@ -200,6 +224,12 @@ class Run:
             published=self.machine if is_published else None,
         )  # fmt: skip
         found = self._with_adapters(whole) if self.adapters.get("lora_rank") else whole
+        if working and self.measured:
+            tokens = self.batch_tokens or (self.step.tokens if self.step else None)
+            recompute = self.recompute
+            if self.step and self.mesh is None and recompute == NONE:
+                recompute = self.step.step.layout.recompute
+            found = measured_run(found, *self.measured, tokens, recompute)
         if working is None or found.hours is None:
             return found
         return changed(found, emissions=emissions(working.accelerator, found.hours, *self.energy))
@@ -246,14 +276,18 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
     seq = int(default_seq(architecture) if own["seq"] is None else own["seq"])
-    return Run(
+    found = Run(
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         zero_group=own["zero_group"],
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
-        given_fit=own["fit"],
+        given_fit=own["fit"], measured=read_measured(own, machine),
     )  # fmt: skip
+    if own["calibration"] is None or machine is None:
+        return found
+    steps = read_calibration(own["calibration"]).find_steps(architecture, *found.calibration_key)
+    return changed(found, calibrated=steps, program=program(steps.stack))
 
 
 def read_adapters(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Time of a training step from the work of its stages: what runs at once, and what waits.
 
 pass              kernels and collectives one after the other. Collectives that the program starts early run at the same
-                  time as the products or the attention that hide them. Small kernels take the time of their launches
+                  time as the products or the attention that hide them, or tokens are sent to experts beside all
+                  kernels of another micro-batch. Small kernels take the time of their launches
 micro-batch       the passes of a stage, and sending the stream to the next one
 pipeline          m · slowest + (all stages - slowest) / virtual stages, for m micro-batches
 replicas          gradients and gathered weights are exchanged while the step computes, or after it
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
+from operator import add, mul
 
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, record
@@ -52,9 +54,14 @@ class Work(NamedTuple):
     ep: Number = 0.0
     cp: Number = 0.0
 
-    def plus(self, other: Work, times: float = 1) -> Work:
-        """Return the sum with a number of repetitions of other work."""
-        return Work(*(one + times * two for one, two in zip(self, other, strict=True)))
+    @classmethod
+    def total(cls, works: Sequence[Work], times: Sequence[Number]) -> Work:
+        """Return the sum of works, each of which is repeated a number of times."""
+        return cls._make([sum(map(mul, column, times)) for column in zip(*works, strict=True)])
+
+    def plus(self, other: Work) -> Work:
+        """Return the sum with other work."""
+        return Work._make(map(add, self, other))
 
 
 class StageWork(NamedTuple):
@@ -108,7 +115,7 @@ class TrainingCoefficients:
 class Overlaps(NamedTuple):
     """Which collectives a program runs at the same time as kernels, as 0 or 1.
 
-    ``host`` is the time of its launches relative to that of other programs.
+    ``host`` is the time of its launches relative to that of other programs, and ``rest`` that between steps.
     """
 
     tp: Number = 0
@@ -117,6 +124,7 @@ class Overlaps(NamedTuple):
     sends: Number = 0
     replicas: Number = 0
     host: Number = 1.0
+    rest: Number = 1.0
 
 
 class Shape(NamedTuple):
@@ -153,10 +161,10 @@ def pass_seconds(work: Work, c: TrainingCoefficients, overlaps: Overlaps) -> Num
     """Return the time of one pass of a micro-batch."""
     products = c.products * work.products + c.low_bits * work.low_bits
     products = _joined(products, c.links * work.tp, overlaps.tp)
-    experts = _joined(c.experts * work.experts, c.links * work.ep, overlaps.ep)
     attention = _joined(c.attention * work.attention, c.links * work.cp, overlaps.cp)
+    kernels = products + c.experts * work.experts + attention + c.memory * work.memory
     launches = overlaps.host * MICRO * (c.kernel_us * work.kernels + c.call_us * work.calls)
-    return at_once(products + experts + attention + c.memory * work.memory, launches)
+    return at_once(_joined(kernels, c.links * work.ep, overlaps.ep), launches)
 
 
 class Slot(NamedTuple):
@@ -225,7 +233,7 @@ def schedule(stages: Sequence[StageWork], shape: Shape, c: TrainingCoefficients,
     exchanged = c.network * _largest(stage.replicas for stage in stages)
     visible = _joined(during, exchanged, overlaps.replicas) - during
     optimizer = c.optimizer * _largest(stage.optimizer for stage in stages)
-    rest = c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
+    rest = overlaps.rest * c.step_ms * MICRO * 1000 + c.waiting * shape.doublings * (pipeline + visible)
     return Schedule(slots, pace, pipeline, bubble, exchanged, visible, optimizer, rest)
 
 

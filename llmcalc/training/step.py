@@ -10,26 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import log2
-from typing import Any
 
 from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, UPDATE, Collective
-from ..calc.communication import WEIGHTS, communication
+from ..calc.communication import WEIGHTS, communication, trained_weights
 from ..calc.memory.number_formats import BITS_A_BYTE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
 from ..calc.pipeline_stages import layers_of, pipeline_stages
 from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
-from ..calc.work import works
+from ..calc.work import Work as EquationWork
+from ..calc.work import works, works_by_layer
 from ..core.architecture import Architecture
 from ..core.arrays import Number
-from ..core.ledger import rows
-from ..core.record import by_layer, changed, record
+from ..core.ledger import model_rows
+from ..core.record import by_layer, changed, record, remembered
+from ..core.type_names import Any
 from ..core.workload import Workload
 from ..kernels import kernels
 from ..kernels.cost import ACTIVATION_BYTES
+from ..kernels.efficiency import Efficiency
 from ..kernels.exchange import training_exchange_seconds
-from ..kernels.layer_operations import operations
+from ..kernels.layer_operations import layer_operations
 from ..kernels.operations import Gemm, Operation
 from ..kernels.transfers import collective_seconds, message_bytes
 from .kernels import Passes, TrainingKernels
@@ -88,16 +90,19 @@ class TrainingStep:
         seconds: time of the step.
         parts: seconds of the slowest rank, which add up to ``seconds``.
         hidden: seconds of collectives of replicas during the computation.
+        passes: seconds of the forward and the backward pass of a micro-batch on each pipeline stage.
     """
 
     layout: TrainingLayout
     seconds: float
     parts: Mapping[str, float]
     hidden: float
+    passes: tuple[tuple[float, float], ...]
 
 
 Exchanged = dict[tuple[str, str], float]  # seconds by phase and group, and the number of calls of a phase
-_KnownPasses = dict[tuple[object, ...], tuple[Passes, Operation, Operation]]
+_LayerPasses = list[tuple[list[int], Operation, Passes]]  # with the numbers of the equations of an operation
+_KnownPasses = dict[tuple[bool, int], tuple[object, _LayerPasses, Mapping[tuple[str, str], Efficiency]]]
 
 
 class _Stage:
@@ -114,32 +119,52 @@ class _Stage:
         self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
-        self.recomputed = RecomputedWork(works(part, CONVENTIONS), layout.recompute, layout.mesh.virtual_stages)
+        own, recomputed = works(part, CONVENTIONS), (layout.recompute, layout.mesh.virtual_stages)
+        self.recomputed = remembered(
+            part, "_recomputed_work", (id(own), *recomputed), lambda: RecomputedWork(own, *recomputed)
+        )
 
     def computed(self) -> tuple[Work, Work, Work]:
         """Return the work of all operations of a micro-batch in each pass."""
-        found = (operations(self.part, self.mesh, CONVENTIONS, training) for training in (False, True))
-        forward, backward, again, pairs = Work(), Work(), Work(), [*zip(*found, strict=True)]
-        for operation, both in pairs:
-            in_block = operation.place.entry.run is not None
-            key = (in_block, *map(id, operation.sizes), *map(id, both.sizes))
-            if key not in self.known:  # keeps the operations, so that their ids stay unique
-                self.known[key] = self.model.passes(operation, both, self.values), operation, both
-            passes = self.known[key][0]
-            forward, backward = (
-                one.plus(own, operation.count) for one, own in zip((forward, backward), passes, strict=True)
-            )
-            share = self.recomputed.share(operation.works, self.values)
-            again = again.plus(passes[0], share * operation.count)
-        for own in outside_operations(self.part, self.model, pairs, self.tokens):
-            forward, backward = forward.plus(own[0]), backward.plus(own[1])
-        return forward, backward, again
+        found, times, again, logits = list[Passes](), list[float](), list[float](), 0
+        for layer in works_by_layer(self.part, CONVENTIONS):
+            entry = layer[0].entry
+            for numbers, operation, passes in self.passes(layer):
+                found.append(passes)
+                times.append(entry.applied)
+                again.append(entry.applied * self.recomputed.share([layer[each] for each in numbers], self.values))
+                if isinstance(operation, Gemm) and entry.run is None:
+                    logits = max(logits, operation.columns)
+        others = [*outside_operations(self.part, self.model, logits, self.tokens)]
+        none, once = [0.0] * len(others), [1.0] * len(others)
+        forward, backward = zip(*found, *others, strict=True)
+        times, again = [*times, *once], [*again, *none]
+        return Work.total(forward, times), Work.total(backward, times), Work.total(forward, again)
+
+    def passes(self, layer: list[EquationWork]) -> _LayerPasses:
+        """Return the operations of a layer with the numbers of their equations and their work, found once for equal
+        layers.
+        """
+        place = layer[0].place
+        own, both = (layer_operations(self.part, layer, self.mesh, training) for training in (False, True))
+        key = place.entry.run is None, id(own)
+        if key not in self.known:
+            others, self.model.efficiencies = self.model.efficiencies, {}
+            found = _LayerPasses()
+            for (numbers, operation), (_, of_training) in zip(own, both, strict=True):
+                placed = changed(operation, place=place)
+                found.append((numbers, placed, self.model.passes(placed, of_training, self.values)))
+            self.known[key] = own, found, self.model.efficiencies  # keeps the operations, so that ids stay unique
+            self.model.efficiencies = others
+        _, found, used = self.known[key]
+        self.model.efficiencies |= used
+        return found
 
     def exchanged(self, collectives: Sequence[Collective], values: Mapping[str, Number]) -> Exchanged:
         """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
         found: Exchanged = {}
         for each in collectives:
-            seconds = exchange_seconds(self.model, each, values, self.layout.zero_group)
+            seconds = float(exchange_seconds(self.model, each, values, self.layout.zero_group))
             if each.group == DP and each.phase == UPDATE:  # ZeRO-3 also gathers frozen weights
                 seconds *= self.trained_share
             times = each.times if each.group == DP else each.times / self.mesh.batches
@@ -147,7 +172,7 @@ class _Stage:
             if each.phase == FORWARD and each.group in GROUPS:
                 phases[RECOMPUTATION] = self.recomputed.share_of_collectives(each.place)
             for phase, share in phases.items():
-                found[phase, each.group] = found.get((phase, each.group), 0.0) + share * times * float(seconds)
+                found[phase, each.group] = found.get((phase, each.group), 0.0) + share * times * seconds
                 if each.group in GROUPS:
                     found[phase, ""] = found.get((phase, ""), 0.0) + share * times
         return found
@@ -158,8 +183,8 @@ class _Stage:
         adapters = self.model.execution.adapters
         if adapters is None:
             return 1.0
-        whole = sum(row.size * row.copies for row in rows(self.part.stacks))
-        return sum(adapters.elements(row) * row.copies for row in rows(self.part.stacks)) / max(whole, 1)
+        whole = sum(row.size * row.copies for row in model_rows(self.part))
+        return sum(adapters.elements(row) * row.copies for row in model_rows(self.part)) / max(whole, 1)
 
     def work(self, collectives: Sequence[Collective], values: Mapping[str, Number], state_bytes: float) -> StageWork:
         """Return the work of the stage, with ``state_bytes`` of optimizer states and master copy per parameter."""
@@ -183,42 +208,30 @@ class _Stage:
 
     def optimizer(self, state_bytes: float) -> float:
         """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""
-        found = optimizer_seconds(self.model, trained_elements(self.part, self.mesh), state_bytes, self.trained_share)
-        return float(found)
+        return optimizer_seconds(self.model, self.part, state_bytes) * self.trained_share
 
 
-def outside_operations(
-    part: Architecture, model: TrainingKernels, pairs: Sequence[tuple[Operation, Operation]], tokens: Number
-) -> Iterator[Passes]:
-    """Yield the passes of what no equation describes: the loss of a stage, and the sums of its residual streams."""
-    outside = (own for own, _ in pairs if isinstance(own, Gemm) and own.place.entry.run is None)
-    yield model.loss(tokens * max((own.columns for own in outside), default=0))
+def outside_operations(part: Architecture, model: TrainingKernels, columns: int, tokens: float) -> Iterator[Passes]:
+    """Yield the passes of what no equation describes: the loss, with ``columns`` logits of a token, and the sums of the
+    residual streams.
+    """
+    yield model.loss(tokens * columns)
     for stack in part.stacks:
         sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
         yield model.summed(sums * tokens * stack.d_model / (model.mesh.tp if model.mesh.sp else 1), sums)
 
 
-def trained_elements(part: Architecture, mesh: Mesh) -> tuple[int, int]:
-    """Return the trained elements of a rank before ZeRO divides them, outside of and inside routed experts."""
-    found = [0, 0]
-    for row in rows(part.stacks):
-        if not (row.tensor.buffer or row.entry.stack.frozen):
-            own = mesh.share_of_weight(row.tensor, row.declaration, row.size) * row.copies
-            found[row.tensor.active is not None] += own
-    return found[0], found[1]
-
-
-def optimizer_seconds(
-    model: TrainingKernels, elements: tuple[int, int], state_bytes: float, share: float = 1.0
-) -> Number:
-    """Return the time of the optimizer step for the elements of ``trained_elements``, of which a share is trained.
+def optimizer_seconds(model: TrainingKernels, part: Architecture, state_bytes: float) -> float:
+    """Return the time of the optimizer step of all parameters of a stage.
 
     It reads the gradients twice, once for their norm, and writes the weights.
     """
     mesh = model.mesh
-    replicas = (mesh.replicas, mesh.expert_replicas) if mesh.zero >= SHARDS_OPTIMIZER else (1, 1)
-    updated = sum(own / ranks for own, ranks in zip(elements, replicas, strict=True))
-    return model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES) * share)
+    replicas = {False: mesh.replicas, True: mesh.expert_replicas}
+    is_sharded = mesh.zero >= SHARDS_OPTIMIZER
+    trained = trained_weights(part, mesh).items()
+    updated = sum(own / (replicas[is_expert] if is_sharded else 1) for (_, is_expert, _), (own, _) in trained)
+    return model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES))
 
 
 def exchange_seconds(
@@ -231,8 +244,8 @@ def exchange_seconds(
         moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
     if each.group == DP:
         return replica_seconds(model, each, moved, zero_group)
-    if each.kind == ALL_TO_ALL and not is_plain and each.ranks > model.accelerator.node:
-        return training_exchange_seconds(model, each, values)
+    if each.kind == ALL_TO_ALL and each.ranks * model.mesh.expert_tp > model.accelerator.node:
+        return training_exchange_seconds(model, each, values, is_plain=is_plain)
     if each.kind != SEND and each.ranks > model.accelerator.node:
         return replica_seconds(model, each, moved)
     return collective_seconds(model, each, moved)
@@ -274,17 +287,17 @@ def stage_works(
     workload = Workload(batch=layout.micro_batch, seq=seq, mode="train", extend=True)
     values = workload.values(architecture)
     bits = ACTIVATION_BYTES * BITS_A_BYTE
-    exchanged = communication(architecture, workload, mesh, bits, bits, uneven=True).stages
-    passes, found = _KnownPasses(), dict[object, StageWork]()
-    for training in (False, True):
-        operations(architecture, mesh, CONVENTIONS, training)  # remembered with the layers, which the stages share
+    exchanged = communication(architecture, workload, mesh, bits, model.execution.gradient_bits, uneven=True).stages
+    passes = remembered(architecture, "_passes", (model.identity, mesh.division, *values.values()), _KnownPasses)
+    found = dict[object, StageWork]()
     for part, collectives in zip(pipeline_stages(architecture, mesh.pp, uneven=True), exchanged, strict=True):
         key = layers_of(part), sum(each.group == PP for each in collectives)
         if same := found.get(key):
             found[key] = same._replace(count=same.count + 1)
             continue
-        vars(part).update(by_layer(architecture))
+        vars(part).update(by_layer(architecture))  # which the stages share
         found[key] = _Stage(part, model, layout, values, passes).work(collectives, values, state_bytes)
+        vars(architecture).update(by_layer(part))
     return [*found.values()]
 
 
@@ -318,4 +331,7 @@ def training_step(
     parts |= {BUBBLE: found.bubble, REPLICAS: found.visible, OPTIMIZER: found.optimizer, REST: found.rest}
     smallest = found.seconds * NEGLIGIBLE
     parts = {name: factor * seconds for name, seconds in parts.items() if seconds > smallest}
-    return TrainingStep(layout, sum(parts.values()), parts, factor * (found.exchanged - found.visible))
+    hidden = factor * (found.exchanged - found.visible)
+    whole = [(factor * slot.forward, factor * (slot.total - slot.forward)) for slot in found.slots]
+    of_stages = tuple(own for own, stage in zip(whole, stages, strict=True) for _ in range(int(stage.count)))
+    return TrainingStep(layout, sum(parts.values()), parts, hidden, of_stages)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..calc.memory.recomputation import NONE
-from ..calc.sharding import MESH, Mesh
+from ..calc.sharding import Mesh
 from ..core.errors import InputError, SizeError
 from ..core.record import changed
 from ..core.setting import check_values, read_lengths
@@ -16,8 +16,9 @@ from ..inputs.defaults import default_seq
 from ..inputs.effects import check_effects
 from ..inputs.gpus import read_gpus
 from ..inputs.models import read_model
-from ..inputs.settings import ADAPTERS, GPU, IS_TRAINING, check_expert_ranks, mesh_on
-from ..inputs.training_settings import PRECISION, STEP
+from ..inputs.settings import IS_TRAINING, check_expert_ranks, mesh_on
+from ..inputs.training_settings import OF_MESH
+from ..inputs.training_settings import TIMED_STEP as SETTINGS
 from .kernels import FLASH
 from .layouts import layout_on, training_time
 from .machine import precision_of
@@ -28,8 +29,6 @@ from .training_time import TrainingTime
 
 GIGA = 10**9
 MICRO_BATCHES = 2**6  # sequences of the largest micro-batch that is tried
-OF_MESH = tuple(each for each in MESH if each.name not in ("micro_batches", "vocabulary_multiple"))
-SETTINGS = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPTERS)
 
 
 def timed_step(given: Mapping[str, Any]) -> TrainingTime:

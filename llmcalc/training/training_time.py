@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from ..core.architecture import Architecture
 from ..core.interval import Interval
 from ..core.notebook_display import NotebookDisplay
 from ..core.record import record
+from ..core.type_names import Any, ClassVar
 from ..estimate.cost import Span
+from ..serving.calibration import CalibratedSteps
 from .step import TrainingStep
 
 GIVEN, FASTEST, WITHOUT_ROOM = "given", "fastest", "without room"  # origin of a layout
@@ -29,6 +30,7 @@ class TrainingTime(NotebookDisplay):
         peak: FLOP/s of one GPU in the number format of the matrix products.
         origin: ``given``, ``fastest`` (of the usual layouts that fit) or ``without room`` (no usual layout fits).
         program: title of the training program, or empty for any.
+        calibrated: measured steps that calibrate the time, or None.
     """
 
     architecture: Architecture
@@ -40,6 +42,7 @@ class TrainingTime(NotebookDisplay):
     peak: float
     origin: str
     program: str = ""
+    calibrated: CalibratedSteps | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {"seconds": "measured", "mfu": "measured"}
 
@@ -47,6 +50,13 @@ class TrainingTime(NotebookDisplay):
     def summary(self) -> str:
         """One-line summary of the step."""
         return f"{self.architecture.name}: {self.seconds:.4g} s a step, MFU {self.mfu:.1%}"
+
+    @property
+    def basis(self) -> str:
+        """Program and measured steps that the time rests on."""
+        own = self.calibrated
+        steps = f", calibrated on {own.n_steps:,} step{'s' * (own.n_steps != 1)}" if own else ""
+        return f"{self.program or 'any program'}{steps}"
 
     @property
     def seconds(self) -> float:
@@ -94,6 +104,7 @@ class TrainingTime(NotebookDisplay):
             "tokens_per_second": self.tokens_per_second, "tokens_per_s_gpu": self.tokens_per_second,
             "mfu": self.utilisation._asdict(),
             "mesh": {name: getattr(mesh, name) for name in sizes}, "micro_batches": mesh.batches,
+            "calibration": self.calibrated.to_dict() if self.calibrated else None,
             "micro_batch": layout.micro_batch, "recompute": layout.recompute, "layout": self.origin,
             "program": self.program, "reasons": list(self.interval.reasons),
         }  # fmt: skip

@@ -86,7 +86,9 @@ TRAINED: dict[str, Case] = {
     "expert_kernel": ("name", "loop", {**TRAINING, "model": "mixtral", "convention": "torch"}),
     "gradients": ("name", "fp32", TRAINING), "gradient_buffer": ("flag", True, TRAINING),
     "gradient_placeholders": ("flag", True, {**TRAINING, "gradient_buffer": True}),
-    "offload": ("name", "optimizer", TRAINING),
+    "offload": ("name", "optimizer", TRAINING), "offload_activations": ("flag", True, TRAINING),
+    "optimizer_in_backward": ("flag", True, TRAINING), "fp8": ("name", "weights", TRAINING),
+    "fused_activation": ("flag", True, TRAINING), "lora_dropout": ("flag", True, LORA),
     "master": ("flag", False, TRAINING), "lora_rank": ("count", 7, TRAINING), "lora_targets": ("names", ["wq"], LORA),
 }  # fmt: skip
 CONVENTION: dict[str, Case] = {"convention": ("name", "torch", {})}

@@ -3,8 +3,7 @@
 import pytest
 
 import llmcalc
-from llmcalc.calc.flop_conventions import CONVENTIONS
-from llmcalc.report.flops import conventional_flops
+from llmcalc.calc.flop_conventions import CONVENTIONS, conventional_flops
 
 PEAK = {"A100": 312e12, "TPU v4": 275e12}
 

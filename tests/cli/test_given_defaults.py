@@ -114,3 +114,20 @@ def test_assumed_settings_are_not_those_that_were_typed(capsys: pytest.CaptureFi
         assumed = capsys.readouterr().out.partition("\n\n")[0]
         assert "--tp 8" in assumed
         assert "--dp" not in assumed
+
+
+@pytest.mark.parametrize("line", [
+    "fit llama3-8b --gpu h100", "fit gpt2 --gpu h100 --training --recompute full", "serve llama3-8b --gpu h100",
+    "serve llama3-8b --gpu h100 --isl 997 --osl 101", "latency llama3-8b --gpu h100",
+    "train llama3-8b --gpu h100 --tokens 1B --seq 2k",
+])  # fmt: skip
+def test_nothing_that_is_typed_is_called_assumed(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def assumed(words: list[str]) -> list[str]:
+        assert main(words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return next((each.split()[1:] for each in lines if each.startswith("assumed: ")), [])
+
+    flags = assumed(line.split())
+    assert len(flags) >= 2
+    for at in range(0, len(flags), 2):
+        assert flags[at] not in assumed([*line.split(), *flags[at : at + 2]])

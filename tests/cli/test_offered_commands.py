@@ -35,6 +35,8 @@ def test_offered_commands_keep_their_promises(kind: str, monkeypatch: pytest.Mon
     "serve granite3-moe:3b-a800m --gpu h200:2 --engine tensorrt-llm --isl 1000 --osl 500 --concurrency 256 "
     "--sla tpot=30ms",
     "serve qwen3.6-35b-a3b --gpu h100 --engine tensorrt-llm --tp 2 --pp 2",
+    # the command of a recipe asks for a verdict, not for the recipes again
+    "fit mamba:790m --gpu rtx4090:8 --training",
 ])  # fmt: skip
 def test_offered_commands_that_differed_keep_their_promises(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))

@@ -129,6 +129,7 @@ MORE = (
     f"compare {BOTH} {BOTH}",
     f"train {BOTH} --tokens 1B",
     f"train {DENSE} --tokens 1B --gpu h100:2",
+    f"train {DENSE} --tokens 1B --gpu h100:2 --batch-tokens 1M",
     f"train {DENSE} --seq 2000 --tokens 1B",
     *(
         f"train {model} --tokens 1B --gpu h100:4 {rest}"
@@ -147,6 +148,7 @@ MORE = (
     "scale",
 )
 CALIBRATED = str(Path(__file__).parents[1] / "calibration.yaml")
+STEPS_OF_GPT2 = str(Path(__file__).parents[1] / "training_calibration.yaml")
 VALUES = {
     "active": "1B", "batch": "3", "batch_tokens": "1M", "beams": "4", "budget": "1e21", "cache": "fp8",
     "calibration": CALIBRATED,
@@ -166,7 +168,8 @@ VALUES = {
     "select": "HW", "share": "0.4", "sleep": "2", "seq": "80", "shapes": "gpt3", "step_tokens": "32",
     "target_seq": "50", "tokens": "2B", "tp": "2", "unique": "1T", "virtual_stages": "2",
     "vocabulary_multiple": "1000", "watts": "300", "weights": "q4_0", "zero": "1", "attention_weights": "fp8",
-    "experts": "fp8", "new_tokens": "7", "scale over": "params=1B,2B",
+    "experts": "fp8", "new_tokens": "7", "train calibration": STEPS_OF_GPT2,
+    "step_time": "7s", "tokens_per_s": "60k", "scale over": "params=1B,2B",
 }  # fmt: skip
 # options of the input and the form of the output
 ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "force", "training_file", "whole"}

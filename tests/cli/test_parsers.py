@@ -109,3 +109,14 @@ def test_the_table_agrees_with_the_modules(name: str) -> None:
     assert len(name.split()) == 1 or name.split()[0] in GROUPS
     names = [parameter.name for parameter in command.parameters]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(COMMANDS) if "--gpu" in load(name).options])
+def test_a_gpu_may_follow_the_other_arguments(name: str) -> None:
+    command = load(name)
+    if any(each.many or not each.least for each in command.arguments):  # which take the word themselves
+        return
+    words = ["a"] * len(command.arguments)
+    assert read(command, [*words, "h100:8"]) == read(command, [*words, "--gpu", "h100:8"])
+    with pytest.raises(UsageError, match="extra argument"):
+        read(command, [*words, "h100:8", "--gpu", "h100"])

@@ -71,3 +71,12 @@ def test_the_length_with_smaller_weights_is_the_longest_that_starts() -> None:
     assert result.retry is not None
     assert result.retry({**change, "max_model_len": change["max_model_len"] + 1024}).verdict != "starts"
     assert found.max_model_len == change["max_model_len"]
+
+
+def test_ranks_of_experts_are_the_switch_of_an_engine_that_divides_them_over_all_ranks() -> None:
+    asked = {"model": "gpt-oss-20b", "gpu": "h100:4", "dp": 2, "tp": 2, "engine": "vllm"}
+    by_ranks, by_switch = (llmcalc.serve(**asked, **own).to_dict() for own in ({"ep": 4}, {"expert_parallel": True}))
+    assert by_ranks == by_switch
+    assert llmcalc.serve(**asked, ep=1).concurrency == llmcalc.serve(**asked).concurrency != by_ranks["concurrency"]
+    with pytest.raises(llmcalc.InputError, match=r"over all ranks of a stage, tp · dp = 4"):
+        llmcalc.serve(**asked, ep=2)

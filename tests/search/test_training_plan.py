@@ -178,7 +178,8 @@ def test_options_of_programs_set_the_layout() -> None:
     _, titan = options(recompute="full", zero=3, zero_group=None)
     for text in (
         "tensor_parallel_degree 2", "pipeline_parallel_degree 4", "num_pp_microbatches 8",
-        "data_parallel_shard_degree 3", "num_tokens_per_microbatch_per_dp_rank 4096", "fsdp_reshard_after_forward always",
+        "data_parallel_shard_degree 3", "num_tokens_per_microbatch_per_dp_rank 4096",
+        "fsdp_reshard_after_forward always",
     ):  # fmt: skip
         assert f".{text}" in titan
     _, titan = options(dp=6, tp=1, sp=False, zero=3, zero_group=2)

@@ -33,6 +33,12 @@ TUNE = (
     "tokenizer: {max_seq_len: 521}\n"
 )
 
+COMPILED = f"{TUNE}compile: true\n".replace("521", "4099")
+ADAPTED = (
+    "base_model: NousResearch/Meta-Llama-3-8B\nadapter: lora\nlora_r: 7\nlora_target_linear: true\n"
+    "lora_modules_to_save: [lm_head]\nsequence_len: 512\n"
+)
+
 
 def titan(mode: str) -> tuple[str, str]:
     return "t.toml", f"{TITAN}[activation_checkpoint]\n{mode}\n"
@@ -160,4 +166,25 @@ def test_a_run_says_that_its_recomputation_is_not_modelled(tmp_path: Path, capsy
         + '[activation_checkpoint]\nmode = "memory_budget"\n', "utf-8"
     )  # fmt: skip
     main(["train", str(path), "--gpu", "h100:8", "--dp", "8", "--zero", "3", "--tokens", "1B"])
-    assert capsys.readouterr().out.startswith("undecided: 42.78 GiB (full recomputation) to 120.8 GiB (none) per GPU")
+    assert capsys.readouterr().out.startswith("undecided: 42.78 GiB to 120.8 GiB per GPU, of 78.11 GiB; what is")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "gpu", "first"),
+    [
+        ("u.yaml", COMPILED, "160GiB", "✓ fits a training step of 3 sequences of 4,099 tokens, "),
+        ("u.yaml", COMPILED, "70GiB", "undecided for a training step of 3 sequences of 4,099 tokens: "),
+        ("u.yaml", COMPILED, "60GiB", "✗ does not fit a training step of 3 sequences of 4,099 tokens: "),
+        ("a.yml", ADAPTED, "40GiB", "undecided for a training step of 1 sequence of 512 tokens: at least "),
+        ("a.yml", ADAPTED, "16GiB", "✗ does not fit a training step of 1 sequence of 512 tokens: "),
+    ],
+)  # fmt: skip
+def test_a_verdict_holds_for_both_bounds_of_an_option(
+    name: str, text: str, gpu: str, first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A compiler saves at most activations and logits. Further trained modules need more, by an unknown amount."""
+    (tmp_path / name).write_text(text, "utf-8")
+    assert main(["fit", str(tmp_path / name), gpu]) == (0 if first.startswith("✓") else 1)
+    line = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
+    assert line.startswith(first)
+    assert ("not modelled" in line) is first.startswith("undecided")

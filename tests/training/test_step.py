@@ -11,6 +11,7 @@ from llmcalc.calc.memory.number_formats import Format
 from llmcalc.calc.memory.optimizer import Adapters
 from llmcalc.calc.memory.recomputation import FULL, SELECTIVE
 from llmcalc.calc.sharding import Mesh
+from llmcalc.core.errors import SizeError
 from llmcalc.inputs.gpus import accelerator
 from llmcalc.kernels.efficiencies import efficiencies
 from llmcalc.schema.preset_files import names
@@ -171,3 +172,49 @@ def test_experts_receive_equal_numbers_of_tokens() -> None:
     few, many = (step("qwen3-30b-a3b", Mesh(dp=16, ep=ep, etp=1)) for ep in (8, 16))
     assert many.parts[FORWARD_PASS] == pytest.approx(few.parts[FORWARD_PASS], rel=0.05)
     assert many.parts[COMMUNICATION] > few.parts[COMMUNICATION]  # in place of a node, two
+
+
+def test_a_plain_exchange_between_nodes_is_limited_by_the_network_of_each_gpu() -> None:
+    """Each of eight experts of a token is on another node with a probability of 3/4."""
+    mesh, tokens, layers = Mesh(dp=32, ep=32, etp=1), 3 * SEQ, 48
+    moved = 4 * layers * tokens * 8 * 2048 * 2 * 3 / 4  # to experts and back, forward and backward
+    least = moved / accelerator("h100-sxm").network
+    assert least < step("qwen3-30b-a3b", mesh).parts[COMMUNICATION] < 1.3 * least
+
+
+def test_experts_with_tensor_parallelism_are_on_more_nodes() -> None:
+    inside, apart = (step("mixtral-8x7b", Mesh(dp=16, tp=tp, ep=8, etp=tp, sp=tp > 1)) for tp in (1, 2))
+    gathers = step("mixtral-8x7b", Mesh(dp=16, tp=2, ep=4, etp=2, sp=True))
+    assert apart.parts[COMMUNICATION] > 1.5 * max(inside.parts[COMMUNICATION], gathers.parts[COMMUNICATION])
+
+
+def test_experts_are_also_divided_over_context_parallel_ranks() -> None:
+    folded = Mesh(dp=2, tp=2, cp=4, ep=16, etp=1, sp=True)
+    assert (folded.expert_replicas, folded.replicas) == (1, 8)
+    plain = Mesh(dp=8, tp=2, ep=16, etp=1, sp=True)
+    one, other = (step("qwen3-30b-a3b", mesh, micro_batch=size, seq=2048) for mesh, size in ((folded, 4), (plain, 1)))
+    assert one.layout.mesh.ranks == other.layout.mesh.ranks
+    assert one.parts[FORWARD_PASS] == pytest.approx(other.parts[FORWARD_PASS], rel=0.02)  # the same tokens on each rank
+    with pytest.raises(SizeError, match=r"ep · etp \(32\) does not divide dp · tp · cp \(16\)"):
+        Mesh(dp=2, tp=2, cp=4, ep=32, etp=1)
+    with pytest.raises(SizeError, match=r"ep \(16\) does not divide dp · tp \(4\)"):
+        Mesh(dp=2, tp=2, cp=4, ep=16)
+
+
+def test_gradients_take_as_long_as_their_bits() -> None:
+    mesh, plain = Mesh(dp=13 * 8, zero=1), Overlaps()
+    short, long = (
+        step("llama3-8b", mesh, overlaps=plain, execution=Execution(gradient_bits=each)) for each in (16, 32)
+    )
+    weights = short.parts[REPLICAS] / 2  # reduced and gathered
+    assert long.parts[REPLICAS] == pytest.approx(3 * weights, rel=0.05)
+
+
+def test_programs_that_overlap_experts_hide_them_beside_all_kernels() -> None:
+    mesh = Mesh(dp=32, ep=32, etp=1)
+    shown, hidden = (
+        step("qwen3-30b-a3b", mesh, overlaps=Overlaps(ep=ep), execution=Execution(dispatcher="deepep")) for ep in (0, 1)
+    )
+    exchange = shown.parts[COMMUNICATION]
+    computed = shown.parts[FORWARD_PASS] + shown.parts[BACKWARD_PASS]
+    assert (computed**3 + exchange**3) ** (1 / 3) - computed == pytest.approx(hidden.parts[COMMUNICATION], rel=0.2)

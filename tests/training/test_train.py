@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import llmcalc
+from llmcalc.calc.flop_conventions import conventional_flops
 from llmcalc.core.errors import InputError, SizeError
-from llmcalc.report.flops import conventional_flops
 from llmcalc.training.published_runs import as_other_runs, is_published_accelerator
 from llmcalc.training.run import read_run
 

@@ -43,7 +43,28 @@ special_tokens: {pad_token: "<|end|>"}
         "base_model: Qwen/Qwen3-0.6B\nsequence_len: 523\noptimizer: paged_adamw_8bit\nflash_attention: true\n"
         "liger_fused_linear_cross_entropy: true\nwandb_project:\nval_set_size: 0.05\n",
         "qwen3-0.6b",
-        {"seq": 523, "optimizer": "adam-8bit", "convention": "torch", "loss": "chunked"},
+        {"seq": 523, "optimizer": "adam-8bit", "offload": "optimizer", "convention": "torch", "loss": "chunked"},
+    ),
+    "axolotl, offload": (
+        "a.yml",
+        "base_model: Qwen/Qwen3-0.6B\nsequence_len: 541\nadapter: lora\nlora_r: 11\nlora_dropout: 0.05\n"
+        "lora_target_linear: true\nliger_glu_activation: true\ngradient_checkpointing: offload\n",
+        "qwen3-0.6b",
+        {
+            "seq": 541, "lora_rank": 11, "lora_dropout": True, "gradients": "fp32", "recompute": "full",
+            "offload_activations": True, "fused_activation": True,
+        },
+    ),
+    "torchtune, early optimizer": (
+        "u.yaml",
+        "model: {_component_: torchtune.models.llama3_2.llama3_2_1b}\ncheckpointer: {_component_: a.b}\nbatch_size: 3\n"
+        "tokenizer: {max_seq_len: 547}\noptimizer: {_component_: bitsandbytes.optim.PagedAdamW8bit}\n"
+        "optimizer_in_bwd: true\nenable_activation_checkpointing: true\nenable_activation_offloading: true\n",
+        "llama3.2-1b",
+        {
+            "batch": 3, "seq": 547, "optimizer": "adam-8bit", "offload": "optimizer", "optimizer_in_backward": True,
+            "recompute": "full", "offload_activations": True, "convention": "torch",
+        },
     ),
     "axolotl, FSDP": (
         "a.yml",
@@ -244,7 +265,7 @@ LLAMA_SIZES = """
     --num-query-groups 8 --kv-channels 64 --position-embedding-type rope --swiglu --normalization RMSNorm
     --disable-bias-linear --vocab-size 128256 --make-vocab-size-divisible-by 1 --max-position-embeddings 8192
 """
-MEGATRON = {"gradients": "fp32", "gradient_buffer": True, "gradient_placeholders": True}
+MEGATRON = {"gradients": "fp32", "gradient_buffer": True, "gradient_placeholders": True, "loss": "parallel"}
 SIZED: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "Megatron, Llama": (
         "run.sh",
@@ -260,7 +281,7 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
 """,
         "llama3.2-1b",
         {
-            "batch": 3, "seq": 1009, "recompute": "full", **MEGATRON,
+            "batch": 3, "seq": 1009, "recompute": "full", "fused_activation": True, **MEGATRON,
             "mesh": Mesh(dp=6, tp=4, sp=True, zero=1, vocabulary_multiple=1),
         },
     ),
@@ -271,7 +292,7 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "--tokenizer-type GPT2BPETokenizer --make-vocab-size-divisible-by 1 --transformer-impl local",
         "gpt2",
         {
-            "batch": 2, "seq": 503, "dtype": "fp16", "dropout": True, "gradient_buffer": True,
+            "batch": 2, "seq": 503, "dtype": "fp16", "dropout": True, "gradient_buffer": True, "loss": "parallel",
             "mesh": Mesh(micro_batches=3),
         },
     ),
@@ -282,10 +303,21 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "--untie-embeddings-and-output-weights --normalization RMSNorm --position-embedding-type rope "
         "--disable-bias-linear --tokenizer-type Llama2Tokenizer --micro-batch-size 1 --global-batch-size 56 "
         "--seq-length 521 --pipeline-model-parallel-size 4 --num-layers-per-virtual-pipeline-stage 4 --bf16 "
-        "--nproc_per_node 28 --hidden-dropout 0 --attention-dropout 0.0 --cross-entropy-loss-fusion",
+        "--nproc_per_node 28 --hidden-dropout 0 --attention-dropout 0.0 --cross-entropy-loss-fusion "
+        "--cross-entropy-fusion-impl te --no-bias-swiglu-fusion",
         "mixtral-8x7b",
         {
-            "seq": 521, "loss": "fused", "mesh": Mesh(dp=7, pp=4, virtual_stages=2, micro_batches=8), **MEGATRON,
+            "seq": 521, **MEGATRON, "loss": "fused", "mesh": Mesh(dp=7, pp=4, virtual_stages=2, micro_batches=8),
+        },
+    ),
+    "Megatron, FP8": (
+        "run.sh",
+        f"pretrain_gpt.py {LLAMA_SIZES} --micro-batch-size 1 --seq-length 509 --bf16 --fp8-format hybrid "
+        "--fp8-param-gather --exp-avg-dtype bf16 --exp-avg-sq-dtype bf16 --hidden-dropout 0 --attention-dropout 0",
+        "llama3.2-1b",
+        {
+            "seq": 509, "fp8": "weights", "fused_activation": True, "optimizer": "adamw-bf16",
+            "mesh": Mesh(vocabulary_multiple=1), **MEGATRON,
         },
     ),
     "NeMo, GPT": (
@@ -298,6 +330,9 @@ torchrun --nproc_per_node $GPUS_PER_NODE --nnodes ${{NODES}} pretrain_gpt.py ${{
         "  tokenizer: {library: megatron, type: GPT2BPETokenizer}\n"
         "  optim: {name: distributed_fused_adam, lr: 2.0e-4}\n",
         "gpt2",
-        {"batch": 3, "seq": 499, "gradients": "fp32", "gradient_buffer": True, "mesh": Mesh(dp=5, zero=1)},
+        {
+            "batch": 3, "seq": 499, "gradients": "fp32", "gradient_buffer": True, "loss": "parallel",
+            "mesh": Mesh(dp=5, zero=1),
+        },
     ),
 }  # fmt: skip

@@ -67,6 +67,10 @@ class Recorder:
         """Return whether the step computes gradients of a layer."""
         return self.training and not place.entry.stack.frozen
 
+    def executions(self, place: Placed) -> int:
+        """Return how often a step executes a layer."""
+        return place.entry.applied * (self.mesh.batches if self.training else 1)
+
     def add(
         self,
         place: Placed,
@@ -84,7 +88,7 @@ class Recorder:
         if phase != FORWARD and not self.has_gradient(place):
             return
         entry = place.entry
-        times = times or entry.applied * (self.mesh.batches if self.training else 1)
+        times = times or self.executions(place)
         width = bits or (self.gradient_bits if phase == UPDATE else self.bits)
         component = entry.layer.component()
         self.found.append(Collective(place, component, kind, *group, tensor, phase, factors, shards, times, width))

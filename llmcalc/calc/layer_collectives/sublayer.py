@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from ...core.errors import UnsupportedError
-from ..collectives import Collective
+from ..collectives import UPDATE, Collective
 from ..sharding import Mesh
 from ..walk import Placed
 from . import experts, partial_sums, replicated_tensors, rows
@@ -60,7 +60,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     if is_shared or (shares_input and len(branches) > 1):  # the collectives depend on other layers
         return [(is_summed, output) for output in _follow_places(recorder, places, shares_input)]
     own = ((place.identity, recorder.mesh.division_of(place.declaration)) for place in places)
-    key = (*((entry.applied, entry.stored) if recorder.training else ()), *own)
+    key = (*((entry.stored, entry.stack.frozen) if recorder.training else ()), *own)
     if key not in recorder.layers:
         first = len(recorder.found)
         outputs = _follow_places(recorder, places, shares_input)
@@ -70,7 +70,7 @@ def _follow_layer(recorder: Recorder, places: list[Placed]) -> list[tuple[bool, 
     known, collectives, partial = recorder.layers[key]
     place_of = {id(old): place for old, place in zip(known, places, strict=True)}
     for each in collectives:
-        times = each.times if recorder.training else entry.applied
+        times = each.times if each.phase == UPDATE else recorder.executions(places[0])
         recorder.found.append(each._replace(place=place_of[id(each.place)], times=times))
     return [
         (is_summed, version.copied(recorder, place_of[id(version.scope.place)], ranks)) for version, ranks in partial

@@ -12,8 +12,18 @@ from collections.abc import Iterator
 from ...core.amount import scaled
 from ...core.record import NamedTuple
 from .liveness import Liveness, label
-from .recomputation import EXCHANGE, OPERATIONS, PRODUCT, Placed, Recomputation, recomputed, regions
-from .saved_tensors import SavedTensor
+from .recomputation import (
+    EXCHANGE,
+    EXPERT_ACTIVATION,
+    EXPERT_RESULT,
+    OPERATIONS,
+    PRODUCT,
+    Placed,
+    Recomputation,
+    recomputed,
+    regions,
+)
+from .saved_tensors import FP8_COPY, SavedTensor
 
 BLOCK_INPUT = "block input"  # the tensor that a recomputed block saves
 PARTIAL_SUM = ":partial"  # suffix of a product before its sum over ranks
@@ -69,7 +79,7 @@ def _uses(trace: Liveness) -> dict[str, tuple[int | None, set[int]]]:
     found = dict[str, tuple[int | None, set[int]]]()
     for name, _, _, step in trace.savings:
         if name in trace.saved:
-            maker = makers.get(name) if ":" not in name else step
+            maker = makers.get(name.removesuffix(FP8_COPY)) if ":" not in name.removesuffix(FP8_COPY) else step
             found.setdefault(name, (maker, set()))[1].add(step)
     return found
 
@@ -91,7 +101,11 @@ def _operations(trace: Liveness, own: Recomputation) -> Iterator[SavedTensor]:
 
 
 def _with_modules(trace: Liveness, own: Recomputation) -> Stored:
-    """Return the tensors if the equations of modules run again."""
+    """Return the tensors if the equations of modules run again.
+
+    With the activation of experts, Megatron-Core multiplies it by the shares of the router, so that their gradient
+    needs no result of an expert (``weighted_bias_swiglu_impl`` in fusions/fused_bias_swiglu.py).
+    """
     parts, uses = regions(_with_places(trace), own), _uses(trace)
     makers = {step.out: number for number, step in enumerate(trace.steps)}
     again = frozenset[int]().union(*(numbers for numbers, _ in parts))
@@ -108,6 +122,9 @@ def _with_modules(trace: Liveness, own: Recomputation) -> Stored:
             held[name] = _held(trace, trace.saved[name], start)
         for number in numbers:
             for name, size in trace.steps[number].operands:
-                if size and name not in trace.saved and makers.get(name) not in again:
+                if size and not {name, f"{name}{FP8_COPY}"} & trace.saved.keys() and makers.get(name) not in again:
                     stored[name] = SavedTensor(name, size, min(numbers))
+    if EXPERT_ACTIVATION in own.words:
+        results = {step.out for step in trace.steps if EXPERT_RESULT in step.words}
+        stored = {name: tensor for name, tensor in stored.items() if name not in results}
     return stored, (*(_held(trace, tensor) for tensor in stored.values()), *held.values())

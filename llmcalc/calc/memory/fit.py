@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from ...core.errors import InputError
-from ...core.record import record
+from ...core.record import NamedTuple, record
 from ...core.setting import scale_number
 from ...core.type_names import Any
 
@@ -17,6 +17,14 @@ _UNITS = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30,
     "tib": 2**40,
 }  # fmt: skip
+
+
+class Doubts(NamedTuple):
+    """What is not modelled, by name, the bytes that training then needs at least, and whether it may need more."""
+
+    names: tuple[str, ...] = ()
+    least: int | None = None
+    is_open: bool = False
 
 
 @record
@@ -30,15 +38,21 @@ class Fit:
     result: Any
 
     @property
+    def doubts(self) -> Doubts:
+        """What is not modelled."""
+        return getattr(self.result, "doubts", None) or Doubts()
+
+    @property
     def least(self) -> int | None:
-        """Bytes with full recomputation if what is recomputed is not modelled. ``needed`` are those without any."""
-        found: int | None = getattr(self.result, "least", None)
-        return found
+        """Bytes if what is not modelled saves as much as it can, or None if it saves nothing."""
+        return self.doubts.least
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the model fits with full recomputation and not without, and what is recomputed is not modelled."""
-        return self.least is not None and self.least <= self.usable < self.needed
+        """Whether the verdict depends on what is not modelled."""
+        lowest = self.needed if self.least is None else self.least
+        is_doubted = self.doubts.is_open or self.needed > self.usable
+        return bool(self.doubts.names) and is_doubted and lowest <= self.usable
 
     @property
     def usable(self) -> int:

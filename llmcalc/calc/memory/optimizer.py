@@ -73,6 +73,11 @@ class Recipe:
         frozen_weights: number formats of frozen weights if adapters are used (None: ``weight_bytes`` per weight).
         offload: what host memory holds: nothing, ``optimizer`` (its states) or ``weights`` (weights, gradients and
             optimizer states).
+        offload_activations: whether host memory holds what blocks save. One block's is on the GPU, as it is copied.
+        in_backward: whether the optimizer updates each weight once its gradient is complete, and frees the gradient
+            (``register_post_accumulate_grad_hook`` in PyTorch).
+        fp8_copies: whether matrices of the blocks also have FP8 copies for the products, one of them transposed
+            (``get_weight_workspace`` in transformer_engine/pytorch/module/base.py).
     """
 
     name: str
@@ -86,6 +91,9 @@ class Recipe:
     adapters: Adapters | None = None
     frozen_weights: RequestedFormats | None = None
     offload: str = ""
+    offload_activations: bool = False
+    in_backward: bool = False
+    fp8_copies: bool = False
 
 
 def trainable(row: Row, own: int, recipe: Recipe) -> tuple[int, int]:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, ClassVar
 
 from ...core.amount import largest
 from ...core.architecture import Architecture
 from ...core.notebook_display import NotebookDisplay
 from ...core.record import changed, record
+from ...core.type_names import Any, ClassVar
 from ...core.workload import Workload
 from ..pipeline_stages import layers_of, pipeline_stages
 from ..sharding import Mesh
+from .fit import Doubts
 from .optimizer import Recipe
-from .recomputation import FULL, UNKNOWN
 from .saved_tensors import ActivationPolicy
-from .training import TrainingMemory, training_memory
+from .training import TrainingMemory, states_on_rank, training_memory
 
 
 @record
 class ParallelMemory(NotebookDisplay):
-    """Training memory per pipeline stage. All attributes except ``mesh`` and ``stages`` describe the worst stage.
+    """Training memory per pipeline stage.
 
-    ``least`` is the peak with full recomputation if what is recomputed is not modelled.
+    All attributes except ``mesh``, ``stages`` and ``doubts``, what is not modelled, describe the worst stage.
     """
 
     mesh: Mesh
     stages: tuple[TrainingMemory, ...]
-    least: int | None = None
+    doubts: Doubts | None = None
 
     EVIDENCE: ClassVar[dict[str, str]] = {
         "peak": "measured", **dict.fromkeys(("weights", "gradients", "optimizer"), "exact"), "activations": "measured",
@@ -43,7 +43,7 @@ class ParallelMemory(NotebookDisplay):
     @cached_property
     def worst(self) -> TrainingMemory:
         """Stage with the largest peak."""
-        return max(self.stages, key=lambda stage: stage.peak)
+        return self.stages[0] if len(self.stages) == 1 else max(self.stages, key=lambda stage: stage.peak)
 
     @property
     def peak(self) -> int:
@@ -72,11 +72,7 @@ def parallel_memory(
     largest_tensor: Callable[[Architecture], int] | None = None,
 ) -> ParallelMemory:
     """Return the training memory of every pipeline stage. ``training_memory`` describes ``largest_tensor``."""
-    found = ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
-    if policy.recompute != UNKNOWN:
-        return found
-    full = changed(policy, recompute=FULL)
-    return changed(found, least=parallel_memory(architecture, workload, full, recipe, mesh, largest_tensor).peak)
+    return ParallelMemory(mesh, tuple(stage_memories(architecture, workload, policy, recipe, mesh, largest_tensor)))
 
 
 def stage_memories(
@@ -94,6 +90,15 @@ def stage_memories(
         in_flight = one_f_one_b_in_flight(mesh, stage) if mesh.pp > 1 else (1, 1)
         found = training_memory(own, workload, policy, recipe, mesh, in_flight, largest_tensor)
         yield found if own is part else changed(found, architecture=part)
+
+
+def states_fit(architecture: Architecture, recipe: Recipe, mesh: Mesh, room: int) -> bool:
+    """Return whether weights, gradients and optimizer states, which the optimizer step needs, have room on every stage.
+
+    This takes much less time than to list the tensors that a step saves.
+    """
+    distinct = {layers_of(part): part for part in reversed(pipeline_stages(architecture, mesh.pp))}
+    return all(sum(states_on_rank(part, recipe, mesh)[1][:3]) <= room for part in distinct.values())
 
 
 def one_f_one_b_in_flight(mesh: Mesh, stage: int) -> tuple[int, int]:

@@ -32,7 +32,7 @@ CORE, EXPERTS, EXPERT_ACTIVATION, NORMS = "core_attn", "moe", "moe_act", "layern
 UP_PROJECTIONS, FEED_FORWARD, SHARED_EXPERTS = "mla_up_proj", "mlp", "shared_experts"
 MODULES = (CORE, EXPERTS, EXPERT_ACTIVATION, NORMS, UP_PROJECTIONS, FEED_FORWARD, SHARED_EXPERTS)
 DISCARDED = frozenset((EXPERT_ACTIVATION, NORMS, UP_PROJECTIONS))  # modules whose results are dropped as well
-PRODUCT, EXCHANGE = "product", "exchange"  # other words of equations
+PRODUCT, EXCHANGE, EXPERT_RESULT = "product", "exchange", "expert result"  # other words of equations
 WORDS = (NONE, SELECTIVE, FULL, OPERATIONS, UNKNOWN, "layer:2", *MODULES)  # for completion
 SECOND = 2  # product that ``op`` recomputes
 MOST_LAYERS = 100_000
@@ -73,8 +73,8 @@ class Recomputation(NamedTuple):
         if self.first is not None:
             each = max(-(-count // chunks), 1)
             return [number % each < self.first for number in range(count)]
-        start = Fraction(1, 2) if self.is_centred else Fraction(0)
-        passed = [int(number * self.share + start) for number in range(count + 1)]
+        whole, part = self.share.denominator, self.share.numerator
+        passed = [(2 * number * part + whole * self.is_centred) // (2 * whole) for number in range(count + 1)]
         return [after > before for before, after in pairwise(passed)]
 
 
@@ -190,6 +190,8 @@ def _words(
             yield EXPERT_ACTIVATION
         if products and number in (products[0] - 1, products[-1]):
             yield EXCHANGE  # of tokens with the ranks of the experts
+            if number == products[-1]:
+                yield EXPERT_RESULT
     elif traits is not None and traits.IS_FEED_FORWARD:
         yield FEED_FORWARD
     if _is_up_projection(number, equations, weights):

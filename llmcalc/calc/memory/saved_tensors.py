@@ -15,6 +15,7 @@ from ...core.equation import Equation, Operand
 from ...core.functions import FUNCTIONS, RECURRENCES
 from ...core.ledger import elements
 from ...core.record import NamedTuple, record
+from ...core.traits import ROUTER
 from ...core.type_names import Any
 from ..sharding import Mesh
 from ..walk import extent, token_states
@@ -22,7 +23,8 @@ from .eager_code import SOFTMAX, EagerCode
 from .optimizer import Adapters
 from .recomputation import PRODUCT, equation_words
 
-MASK_BYTES, BF16_BYTES, FP32_BYTES = 1, 2, 4
+MASK_BYTES, FP8_BYTES, BF16_BYTES, FP32_BYTES = 1, 1, 2, 4
+FP8_COPY = ":8"  # suffix of an operand in FP8
 WIDTH = "n_bytes"  # bytes per element, as a factor
 SHARED = "shared#"  # prefix of tensors that all layers of a stack share
 EARLIER_LAYER = "elsewhere"  # prefix of tensors saved by an earlier layer
@@ -38,13 +40,19 @@ class ActivationPolicy:
         dropout, residual_dropout: whether dropout is active for attention weights and for the outputs of sub-layers.
         loss: ``eager`` (log-probabilities and their gradients are stored), ``shifted`` (as ``eager`` in fp32, after a
             copy of the fp32 logits without the last token), ``fused`` (a kernel
-            saves the logits and overwrites them with their gradient) or ``chunked`` (logits exist for a few tokens).
+            saves the logits and overwrites them with their gradient), ``parallel`` (fp32 probabilities become the
+            gradient, which is converted) or ``chunked`` (logits exist for a few tokens).
         scan: ``eager`` (intermediates of recurrences are stored), ``fused`` (only inputs are stored) or ``chunks`` (as
             ``fused`` for chunked recurrences, and as ``eager`` for others).
         serving: whether an engine's kernels also select cached tokens without storing all of their scores.
         stream_bytes: bytes per element of the residual stream (0: ``bytes``). After PEFT's preparation, it has the
             format of the norms, fp32. Programs with FSDP and adapters take as much (docs/accuracy.md).
         is_head_cast: whether autocast copies an fp32 head for its product, which autograd saves.
+        adapter_dropout: whether adapters drop elements of their inputs (PEFT, tuners/lora/layer.py: one dropout each).
+        fp8: whether products in blocks compute in FP8 and save their inputs in FP8 (TransformerEngine,
+            transformer_engine/pytorch/module/linear.py).
+        fused_activation: whether one kernel computes a gated activation, and its function again in the backward pass
+            (Megatron-Core, fusions/fused_bias_swiglu.py).
         code: facts about the eager implementation. They apply only to the convention ``torch``.
     """
 
@@ -61,6 +69,9 @@ class ActivationPolicy:
     serving: bool = False
     stream_bytes: int = 0
     is_head_cast: bool = False
+    adapter_dropout: bool = False
+    fp8: bool = False
+    fused_activation: bool = False
     code: EagerCode = EagerCode()
 
 
@@ -175,6 +186,7 @@ class TensorVersions:
         self.unstored: set[str] = set()  # versions of these states
         self.from_weights: set[str] = set()  # elementwise functions of weights
         self.fp32_gradients: set[str] = set()
+        self.activated: set[str] = set()  # results of elementwise functions
         self.unconverted: set[str] = set()  # attention weights computed in the number format of the model
         self.has_weights = False  # whether a softmax has been traversed
         self.key_axes = {"k", "s"}  # axes of cached tokens
@@ -201,6 +213,9 @@ class TensorVersions:
             for more, axes, width in besides if self.is_torch else ():
                 self.recorder.save(f"{out}{more}", self.size(axes, width))
         self.recorder.steps.append(self.step(equation, out, fused))
+        own = FUNCTIONS[equation.function] if equation.function else None
+        if own and own.saves == "input" and not own.statistics:
+            self.activated.add(equation.out.name)
         if equation.function in SOFTMAX:
             self.has_weights = True
             self.unconverted |= {equation.out.name} if "output" in self.words(equation).split() else set()
@@ -279,9 +294,17 @@ class TensorVersions:
 
     def operand_width(self, equation: Equation) -> int:
         """Return the number of bytes per element of the operands that an equation saves."""
+        if self.policy.fp8 and self.products(equation) and not self.declaration.logits:
+            return FP8_BYTES
         code, before = self.policy.code, not self.has_weights
         in_fp32 = self.is_torch and code.has_fp32_operands(equation, self.declaration, before_softmax=before)
         return FP32_BYTES if in_fp32 else self.policy.bytes
+
+    def products(self, equation: Equation) -> list[Operand]:
+        """Return the matrices by which a contraction multiplies, without those of a router."""
+        is_router = self.declaration.components.get(equation.text) == ROUTER
+        found = [each for each in equation.operands if each.name in self.weights and self.weights[each.name].linear]
+        return [] if equation.function or is_router else found
 
     def is_saved_by_norm(self, equation: Equation) -> bool:
         """Return whether the norm before a contraction already saves its operand."""
@@ -311,7 +334,12 @@ class TensorVersions:
         if not any(name in adapters.targets for name in weights):
             return True
         rows = tuple(axis for axis in equation.out.axes if axis in ("b", "q", "n", "s", "k", "o"))
-        self.recorder.save(f"{self.place}.{weights[0]}.adapter", scaled(self.size(rows), adapters.rank))
+        place = f"{self.place}.{weights[0]}"
+        self.recorder.save(f"{place}.adapter", scaled(self.size(rows), adapters.rank))
+        for operand in equation.operands if self.policy.adapter_dropout else ():
+            if axes := operand.axes if operand.name not in self.weights else ():
+                self.recorder.save(f"{place}.dropped", self.size(axes))
+                self.recorder.save(f"{place}.mask", self.size(axes, MASK_BYTES))
         return False
 
     def save_word(self, word: str, number: int, equation: Equation, out: str) -> None:
@@ -320,7 +348,8 @@ class TensorVersions:
         first = equation.operands[0] if equation.operands else equation.out
         if word == "inputs":
             for operand in equation.operands:
-                self.save_operand(operand, equation, width=width)
+                if not (self.policy.fused_activation and operand.name in self.activated):
+                    self.save_operand(operand, equation, width=width)
         elif word == "input" or (word == "input32" and usual == FP32_BYTES):
             self.save_operand(first, equation, axes, width)
         elif word != "nothing" and not self.policy.serving:
@@ -363,7 +392,8 @@ class TensorVersions:
                     name, axes, full = f"{name}:repeated", repeated, whole
         if name in (f"{EARLIER_LAYER}.{other}" for other in self.declaration.elsewhere):
             return
-        name = name if width in (0, self.policy.bytes) else f"{name}:32"
+        if width not in (0, self.policy.bytes):
+            name = f"{name}{FP8_COPY}" if width == FP8_BYTES else f"{name}:32"
         # the first equation may read only one of several residual streams
         size = largest(self.size(axes, width), self.size(full, width))
         self.recorder.save(name, size, fixed_size=operand.name != "x")

@@ -90,6 +90,9 @@ class StepBytes(NamedTuple):
         in_flight: activation bytes of other micro-batches in the pipeline.
         resident_gradients: gradient bytes in memory at the start of the step.
         dequantised: bytes of a quantised matrix in the format of the computation, for its product in a block.
+        updating: gradient and temporary tensors while the backward pass updates a weight, as a multiple of the
+            gradient, or 0 if the gradients stay until the optimizer step.
+        is_offloaded: whether host memory holds what blocks save. The GPU has that of one block, as it is copied.
     """
 
     weights: int
@@ -101,6 +104,8 @@ class StepBytes(NamedTuple):
     resident_gradients: int = 0
     gathered_weights: int = 0
     dequantised: int = 0
+    updating: int = 0
+    is_offloaded: bool = False
 
 
 class Timeline(NamedTuple):
@@ -132,8 +137,8 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     """
     # blocks whose saved tensors are still in memory, by name and bytes
     held_blocks = summed(((segment.label, segment.saved), segment.count) for segment in segments)
-    others = ("other micro-batches", step.in_flight)
-    saved = Sum(*_saved(held_blocks), ("loss", loss.saved), others)
+    others, most = ("other micro-batches", step.in_flight), 1 if step.is_offloaded else None
+    saved = Sum(*_saved(held_blocks, most), ("loss", loss.saved), others)
     resident = step.resident_gradients
     outside = Sum(
         ("model", step.gathered_weights),
@@ -153,7 +158,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
         is_new = bool(segment.full_gradients) or not resident  # otherwise, a buffer holds all gradients
         place = id(segment.trace), id(segment.held), is_new
         if place not in known:
-            passing = _BackwardPass(segment)
+            passing = _BackwardPass(segment, step.updating)
             known[place] = passing.peaks() if all_equations else passing.largest_peaks(is_new)
         name, key = (segment.label, segment.saved), (segment.label, segment.gradients)
         held_before, done_before = held_blocks[name], done.get(key, 0)
@@ -162,7 +167,7 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
             if number:
                 done[key], reducing = done_before + number, segment.full_gradients
             held_blocks[name] = held_before - number - 1
-            saved, gradients = Sum(*_saved(held_blocks), others), _accumulated(resident, done)
+            saved, gradients = Sum(*_saved(held_blocks, most), others), _accumulated(resident, done)
             own_weights = _gathered_in_backward(segment, blocks[-1:], is_first=number == segment.count - 1)
             gathered = Sum(*outside.parts, *own_weights)
             before = Sum(("done", gradients), ("not reduced", full), ("being reduced", reducing))
@@ -185,11 +190,11 @@ def _moments(segments: tuple[Segment, ...], loss: Loss, step: StepBytes, *, all_
     yield Moment("optimizer step", step.weights, 0, step.gradients, step.optimizer, 0, step.optimizer_transient)
 
 
-def _saved(blocks: Mapping[tuple[str, Sum], int]) -> Iterator[tuple[str, int]]:
-    """Yield the bytes that equal blocks save."""
+def _saved(blocks: Mapping[tuple[str, Sum], int], most: int | None = None) -> Iterator[tuple[str, int]]:
+    """Yield the bytes that equal blocks save, of at most ``most`` blocks."""
     for (name, saved), count in blocks.items():
         if count:
-            yield name, scaled(saved, count)
+            yield name, scaled(saved, count if most is None else min(count, most))
 
 
 def _accumulated(resident: int, done: Mapping[tuple[str, int], int]) -> Sum:
@@ -209,8 +214,8 @@ def _gathered_in_backward(segment: Segment, previous: list[Segment], is_first: b
 class _BackwardPass:
     """Bytes in memory during the backward pass of each equation of a segment, the last equation first."""
 
-    def __init__(self, segment: Segment) -> None:
-        trace, self.held = segment.trace, segment.held
+    def __init__(self, segment: Segment, updating: int = 0) -> None:
+        trace, self.held, self.updating = segment.trace, segment.held, updating
         self.equations: list[tuple[int, list[tuple[str, int]], int]] = []  # number, gradients, number of ``computed``
         self.computed: list[tuple[str, int]] = []  # weight gradients, in the order of their computation
         live: dict[str, int] = {}
@@ -238,7 +243,10 @@ class _BackwardPass:
 
     def _peak(self, number: int, gradients: list[tuple[str, int]], n_computed: int) -> Peak:
         held = [(each.label, each.bytes) for each in self.held if each.end <= number <= each.start]
-        return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*self.computed[:n_computed])
+        own = self.computed[:n_computed]
+        if self.updating:
+            own = [(name, scaled(size, self.updating)) for name, size in self.computed[n_computed : n_computed + 1]]
+        return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*own)
 
     def sizes(self, is_new: bool) -> Iterator[int]:
         """Yield the sum of a peak for each equation, without listing its parts."""
@@ -249,6 +257,7 @@ class _BackwardPass:
                 changes[end] += size
                 changes[min(start + 1, count)] -= size
         held = list(accumulate(changes))
-        computed = list(accumulate(map(itemgetter(1), self.computed), initial=0))
+        sizes = [size for _, size in self.computed]
+        computed = [size * self.updating for size in sizes] if self.updating else [*accumulate(sizes, initial=0)]
         for number, gradients, n_computed in self.equations:
             yield held[number] + sum(map(itemgetter(1), gradients)) + (computed[n_computed] if is_new else 0)

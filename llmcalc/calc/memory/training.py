@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import groupby
-from typing import Any
 
 from ...core.amount import Sum, largest, product, scaled
 from ...core.architecture import PREDICTION, Architecture, Block, Stack, declare, model_of
@@ -13,6 +12,7 @@ from ...core.declaration import Declaration
 from ...core.form import Form
 from ...core.ledger import elements
 from ...core.record import changed, record, remembered
+from ...core.type_names import Any
 from ...core.workload import Workload
 from ..sharding import Mesh
 from ..walk import Conventions, executed_stacks
@@ -27,7 +27,7 @@ from .timeline import Loss, Moment, Segment, StepBytes, Timeline
 from .zero import SegmentKey, SegmentStates, gathered_weights
 
 WEIGHTS = "weights"  # what host memory holds, with gradients and optimizer
-IN_FP32 = ("shifted", "chunked")
+IN_FP32 = ("shifted", "chunked", "parallel")
 CHUNK = 256  # tokens of a chunk of TRL's loss
 MOST_TRACES = 64  # of blocks
 Segments = dict[SegmentKey, list[Segment]]
@@ -104,10 +104,59 @@ def training_memory(
     ``largest_tensor`` returns the number of elements of the largest tensor that the optimizer updates at once. By
     default, that is the largest declared tensor.
     """
-    keep, own = partial(remembered, architecture, most=MOST_REMEMBERED), (recipe, mesh.division)
-    states = keep("_model_states", own, lambda: zero.model_states(architecture, recipe, mesh))
+    states, (weights, gradients, optimizer, resident, host) = states_on_rank(architecture, recipe, mesh)
     if largest_tensor:
         states = states._replace(largest_tensor=largest_tensor(architecture))
+    keep, own = partial(remembered, architecture, most=MOST_REMEMBERED), (recipe, mesh.division)
+    of_step = workload, policy, mesh.division, mesh.virtual_stages
+    by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
+    segments = [segment for parts in by_key.values() for segment in parts]
+    if mesh.zero >= zero.SHARDS_GRADIENTS:
+        of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
+        segments = _sharded_segments(by_key, of_segments, recipe, mesh)
+    updating = 0
+    if recipe.in_backward:
+        updating = 1 + recipe.n_temporaries
+        segments = [each if each.is_outside and states.tied_table else each._replace(gradients=0) for each in segments]
+    blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
+    others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
+    if recipe.offload_activations:
+        on_gpu = Sum(*((each.label, each.saved) for each in segments if each.count))
+        host = Sum(*host.parts, ("activations", blocks + others - on_gpu))
+        blocks, others = on_gpu, 0
+    step = StepBytes(
+        weights,
+        optimizer,
+        gradients,
+        product(
+            ("n_temporaries", 0 if updating else recipe.n_temporaries),
+            ("n_largest", states.largest_tensor),
+            (WIDTH, recipe.weight_bytes),
+        ),
+        product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
+        others,
+        resident,
+        gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
+        product(("n_largest", states.largest_quantised), (WIDTH, recipe.weight_bytes)),
+        updating,
+        recipe.offload_activations,
+    )
+    schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
+    return TrainingMemory(
+        architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved, host
+    )
+
+
+def states_on_rank(
+    architecture: Architecture, recipe: Recipe, mesh: Mesh
+) -> tuple[zero.ModelStates, tuple[int, int, int, int, Sum]]:
+    """Return the states of the model, and their bytes on one rank: weights, gradients, optimizer, gradients that are
+    resident at the start of a micro-batch, and the bytes in host memory.
+    """
+    states = remembered(
+        architecture, "_model_states", (recipe, mesh.division), lambda: zero.model_states(architecture, recipe, mesh),
+        MOST_REMEMBERED,
+    )  # fmt: skip
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
     gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
     resident = zero.resident_gradients(states.gradients, recipe, mesh)
@@ -121,31 +170,9 @@ def training_memory(
     if recipe.offload == WEIGHTS:  # gradients follow their weights when they are reduced
         host = Sum(*host.parts, ("weights", weights), ("gradients", gradients))
         weights = gradients = resident = none
-    of_step = workload, policy, mesh.division, mesh.virtual_stages
-    by_key, loss = keep("_segments", of_step, lambda: segments_and_loss(architecture, workload, policy, mesh))
-    segments = [segment for parts in by_key.values() for segment in parts]
-    if mesh.zero >= zero.SHARDS_GRADIENTS:
-        of_segments = keep("_segment_states", own, lambda: zero.segment_states(architecture, recipe, mesh))
-        segments = _sharded_segments(by_key, of_segments, recipe, mesh)
-    blocks = Sum(*((segment.label, scaled(segment.saved, segment.count)) for segment in segments))
-    others = scaled(blocks, max(in_flight[0] - in_flight[1], 0), in_flight[1]) if in_flight[0] > in_flight[1] else 0
-    step = StepBytes(
-        weights,
-        optimizer,
-        gradients,
-        product(
-            ("n_temporaries", recipe.n_temporaries), ("n_largest", states.largest_tensor), (WIDTH, recipe.weight_bytes)
-        ),
-        product(("n_tables", 2), ("n_params", states.tied_table), (WIDTH, recipe.gradient_bytes)),
-        others,
-        resident,
-        gathered_weights(states.weights, mesh) if mesh.pp > 1 else 0,
-        product(("n_largest", states.largest_quantised), (WIDTH, recipe.weight_bytes)),
-    )
-    schedule, saved = Timeline(tuple(segments), loss, step), blocks + others + loss.saved
-    return TrainingMemory(
-        architecture, workload, policy, recipe, mesh, schedule, weights, gradients, optimizer, saved, host
-    )
+    if recipe.in_backward:  # a gradient is used as soon as it is computed
+        gradients = resident = none
+    return states, (weights, gradients, optimizer, resident, host)
 
 
 def saved_tensors(
@@ -311,6 +338,7 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
     Eager cross-entropy saves the log-probabilities and needs two temporary tensors of the same size. Before 4.49.0,
     transformers copied the fp32 logits to drop the last token while the logits and their fp32 copy existed
     (loss/loss_utils.py). TRL's chunked loss computes the logits of 256 tokens at a time (trainer/sft_trainer.py).
+    Megatron-Core's loss keeps one fp32 tensor, with and without fusion (tensor_parallel/cross_entropy.py).
     """
     declarations = (declare(layer) for _, layer in stack.outputs)
     declaration = next((declaration for declaration in declarations if declaration.logits), None)
@@ -327,6 +355,8 @@ def _loss(stack: Stack, trace: Liveness, policy: ActivationPolicy) -> Loss | Non
         logits = trace.size(axes, declaration, 3 * FP32_BYTES + policy.bytes)
         hidden = trace.size(("b", rows, "d"), declaration, policy.bytes)
         return Loss(hidden, scaled(logits, min(tokens, CHUNK), tokens))
+    if policy.loss == "parallel":
+        return Loss(Sum(("probabilities", size)), trace.size(axes, declaration, policy.bytes))
     before = trace.size(axes, declaration, policy.bytes) if policy.loss == "shifted" else 0
     head = _head_copy(declaration, trace, policy)
     return Loss(

@@ -18,6 +18,7 @@ from .optimizer import Recipe, trainable
 from .saved_tensors import WIDTH
 from .weight_formats import model_tensors, stored_row
 
+FP8_COPIES = 2  # bytes per weight: of a copy and of its transpose
 SHARDS_OPTIMIZER, SHARDS_GRADIENTS, SHARDS_WEIGHTS = 1, 2, 3  # first ZeRO stage that shards each
 
 OTHERS, EXPERTS = "replicated tensors", "routed experts"
@@ -104,9 +105,10 @@ class ModelStates(NamedTuple):
 
 
 class TensorStates(NamedTuple):
-    """Trained elements, weight bytes, optimizer bytes and frozen weight bits of one tensor on one rank."""
+    """Component, trained elements, weight bytes, optimizer bytes and frozen weight bits of one tensor on one rank."""
 
     row: Row
+    name: str
     is_expert: bool
     elements: int
     weight: int
@@ -133,8 +135,14 @@ def _tensor_states(
             weight = (0 if frozen else own) * recipe.weight_bytes
             if recipe.adapters:
                 weight += elements * (recipe.adapters.bytes or recipe.weight_bytes)
-            found.append(TensorStates(row, is_expert, elements, weight, optimizer, master, bits))
+            found.append(TensorStates(row, component(row), is_expert, elements, weight, optimizer, master, bits))
     return found
+
+
+def _is_block_matrix(row: Row) -> bool:
+    """Return whether a tensor is a matrix of a trained block, other than that of a router."""
+    is_matrix = row.tensor.linear and row.declaration.number_class(row.tensor) != ROUTER
+    return is_matrix and row.entry.run is not None and not row.entry.stack.frozen
 
 
 def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> ModelStates:
@@ -144,15 +152,19 @@ def model_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> Mode
     largest = table = quantised = 0
     frozen = {False: 0, True: 0}
     uses = Counter[str]()
-    for row, is_expert, elements, weight, states, master, bits in tensors:
-        name, copies = component(row), row.copies
+    for row, name, is_expert, elements, weight, states, master, bits in tensors:
+        copies = row.copies
+        if recipe.fp8_copies and _is_block_matrix(row):
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size)
+            weights.append(Part(f"{name}, FP8 copies", own * copies * FP8_COPIES, own * copies, is_expert))
         frozen[is_expert] += bits if copies else 0
         weights.append(Part(name, weight * copies, weight // recipe.weight_bytes * copies, is_expert))
         optimizer.append(Part(f"{name}, states", states * copies, elements * copies, is_expert))
         optimizer.append(Part(f"{name}, master weights", master * copies, elements * copies, is_expert))
         largest = max(largest, elements if copies else 0)
-        own = mesh.share_of_weight(row.tensor, row.declaration, row.size) // experts_of(row, mesh)
-        quantised = max(quantised, own if 0 < bits < row.size * max(copies, 1) * BITS_A_BYTE else 0)
+        if 0 < bits < row.size * max(copies, 1) * BITS_A_BYTE:
+            own = mesh.share_of_weight(row.tensor, row.declaration, row.size) // experts_of(row, mesh)
+            quantised = max(quantised, own)
         if share := row.tensor.share:
             uses[share] += 1
             if uses[share] > 1 and (row.tensor.table == "token" or row.entry.name == "head"):
@@ -176,7 +188,7 @@ def experts_of(row: Row, mesh: Mesh) -> int:
 def _gradient(each: TensorStates, recipe: Recipe, copies: int) -> Part:
     """Return the gradient size of a tensor that occurs in ``copies`` blocks."""
     elements = each.elements * copies
-    return Part(component(each.row), elements * recipe.gradient_bytes, elements, each.is_expert)
+    return Part(each.name, elements * recipe.gradient_bytes, elements, each.is_expert)
 
 
 def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> dict[SegmentKey, SegmentStates]:
@@ -189,7 +201,7 @@ def segment_states(architecture: Architecture, recipe: Recipe, mesh: Mesh) -> di
             continue
         seen |= {name} if name and outside else set()
         frozen = -(-each.frozen_bits // (BITS_A_BYTE * max(row.copies, 1)))
-        weight = Part(component(row), each.weight + frozen, each.weight // recipe.weight_bytes, each.is_expert)
+        weight = Part(each.name, each.weight + frozen, each.weight // recipe.weight_bytes, each.is_expert)
         new = _gradient(each, recipe, 1 if row.copies else 0)
         key = (row.entry.stack.name, row.entry.section if outside else row.entry.run)
         parts = found.setdefault(key, ([], [], []))
@@ -207,8 +219,7 @@ def placeholder_gradients(architecture: Architecture, recipe: Recipe, mesh: Mesh
     matrices = dict[tuple[tuple[str, ...], tuple[str, ...], int], int]()  # by place, input axes and input width
     for row in model_tensors(architecture).distinct_rows:
         tensor, declaration = row.tensor, row.declaration
-        is_counted = tensor.linear and declaration.number_class(tensor) != ROUTER
-        if is_counted and row.entry.run is not None and not row.entry.stack.frozen:
+        if _is_block_matrix(row):
             own = mesh.share_of_weight(tensor, declaration, row.size) // experts_of(row, mesh)
             inputs = tensor.groups[-2]
             key = row.entry.path + row.part, inputs, prod(int(declaration.axes[axis]) for axis in inputs)

@@ -98,7 +98,8 @@ def _answer(
         gpus = {"gpu": gpu, "count": count, **budget}
         result = changed(result, find_changes=partial(_changes_of_file, architecture, gpus, own, asked))
     solved = result.solution is None or result.solution.value is not None or result.solution.is_unlimited
-    return fit_document(result, kept, gpu_memory, lambda change: _line(typed, change)), result.fits and solved
+    is_yes = result.fits and solved and not result.is_undecided
+    return fit_document(result, kept, gpu_memory, lambda change: _line(typed, change)), is_yes
 
 
 def _load_solved(

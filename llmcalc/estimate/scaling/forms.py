@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import exp, inf, log, log10
-from typing import ClassVar
 
 from ...core.errors import InputError, UnsupportedError
 from ...core.record import record
 from ...core.setting import LARGEST
+from ...core.type_names import ClassVar
 
 TRAIN, INFER = 6, 2  # FLOPs per parameter and token in training and in a forward pass [kaplan2020, Section 2.1]
 GRID, SECTIONS, GOLDEN = 400, 60, (5**0.5 - 1) / 2  # grid points and golden-section steps of a minimisation

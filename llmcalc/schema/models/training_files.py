@@ -43,3 +43,5 @@ class TrainingProgram(Sourced):
     ignored: Text | None = None
     unmodelled: Text | None = None
     structural: Text | None = None
+    saving: Text | None = None
+    offloading: Text | None = None

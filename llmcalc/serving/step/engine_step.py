@@ -125,6 +125,8 @@ class EngineStep:
 
     def reading_share(self, kernel: str, accelerator: Accelerator) -> float | None:
         """Return the share of the bandwidth at which products with few rows read weights, or None if unknown."""
+        if not self.reading:
+            return None
         chip = accelerator.name.rpartition("-")[0]  # without the size of the memory
         names = (kernel, accelerator.name, chip, accelerator.generation, accelerator.vendor.lower())
         return next((self.reading[name] for name in names if name in self.reading), None)
