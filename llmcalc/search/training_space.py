@@ -25,7 +25,6 @@ import numpy as np
 from ..calc.collectives import BACKWARD, FORWARD, SEND, UPDATE, Collective
 from ..calc.communication import replica_collectives, stage_collectives
 from ..calc.memory.number_formats import BITS_A_BYTE
-from ..calc.memory.peaks import Replicas, StagePeaks
 from ..calc.memory.pipeline import one_f_one_b_in_flight
 from ..calc.memory.recomputation import NONE
 from ..calc.memory.zero import SHARDS_GRADIENTS, SHARDS_OPTIMIZER
@@ -58,6 +57,7 @@ from ..training.step import (
     replica_seconds,
     shape_of,
 )
+from .stage_peaks import Replicas, StagePeaks
 
 RECOMPUTATIONS = "none", "selective", "full"
 MOST_SEQUENCES = 64  # of a micro-batch

@@ -1,4 +1,4 @@
-"""Peaks of a training step of one pipeline stage on many layouts, as arrays: the moments of ``timeline.py`` in total.
+"""Peaks of a training step of one pipeline stage on many layouts, as arrays: the moments of ``calc/memory/timeline.py`` in total.
 
 Layouts have the same ranks of tensor and expert parallelism and the same recomputation. They differ in micro-batches,
 virtual stages, replicas and ZeRO. Bytes of activations are those of one sequence on one context-parallel rank times the
@@ -12,14 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.architecture import Architecture
-from ...core.record import NamedTuple, changed, remembered
-from ...core.workload import Workload
-from ..sharding import Mesh
-from .optimizer import Recipe
-from .saved_tensors import ActivationPolicy
-from .training import segments_and_loss
-from .zero import (
+from ..calc.memory.optimizer import Recipe
+from ..calc.memory.saved_tensors import ActivationPolicy
+from ..calc.memory.training import segments_and_loss
+from ..calc.memory.zero import (
     SHARDS_GRADIENTS,
     SHARDS_OPTIMIZER,
     SHARDS_WEIGHTS,
@@ -28,6 +24,10 @@ from .zero import (
     model_states,
     segment_states,
 )
+from ..calc.sharding import Mesh
+from ..core.architecture import Architecture
+from ..core.record import NamedTuple, changed, remembered
+from ..core.workload import Workload
 
 Sizes = Any  # integers or floats, or arrays of them
 
