@@ -15,7 +15,7 @@ from .heading import model_document
 from .numbers import BYTES, dollars, duration, percent, readable
 
 SHOWN, FEW = 4, 3  # rows of each group on a screen
-MOST_ALL = 30  # rows of each table with --all
+MOST_ALL = 30  # rows of the whole table
 HEADS = (
     "layout: name", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
 )  # fmt: skip
@@ -42,7 +42,7 @@ def layout_text(layout: PlannedLayout) -> str:
     """Return the settings of a layout that differ from their defaults.
 
     >>> layout_text(PlannedLayout({"tp": 8, "sp": True, "recompute": "full", "micro_batch": 2}, 1.0, 1, 1.0, 0.5, None))
-    'tp 8 sp micro-batch 2 recompute full'
+    'tp 8 sp recompute full micro-batch 2'
     """
     names = {"micro_batch": "micro-batch", "virtual_stages": "virtual stages", "zero_group": "zero group"}
     parts = [names.get(name, name) + ("" if value is True else f" {value}") for name, value in layout.given.items()]

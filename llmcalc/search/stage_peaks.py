@@ -1,4 +1,4 @@
-"""Peaks of a training step of one pipeline stage on many layouts, as arrays: the moments of ``calc/memory/timeline.py`` in total.
+"""Peaks of a training step of one pipeline stage on many layouts, as arrays (``calc/memory/timeline.py``).
 
 Layouts have the same ranks of tensor and expert parallelism and the same recomputation. They differ in micro-batches,
 virtual stages, replicas and ZeRO. Bytes of activations are those of one sequence on one context-parallel rank times the
