@@ -80,6 +80,7 @@ def ranks(
     name: str, model: Any, gpu: str, sequences: int, seq: int, layout: dict[str, Any], own: dict[str, Any]
 ) -> None:
     """Print the rank of a layout."""
+    layout = {name: value for name, value in layout.items() if name != "sp" or layout["tp"] > 1}
     start = time.process_time()
     found = llmcalc.plan(model, gpu, batch_tokens=sequences * seq, seq=seq, **own)
     text = " ".join(f"{key} {value}" for key, value in layout.items() if value not in (1, 0, False, None, "none"))

@@ -231,7 +231,7 @@ def optimizer_seconds(model: TrainingKernels, part: Architecture, state_bytes: f
     is_sharded = mesh.zero >= SHARDS_OPTIMIZER
     trained = trained_weights(part, mesh).items()
     updated = sum(own / (replicas[is_expert] if is_sharded else 1) for (_, is_expert, _), (own, _) in trained)
-    return model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES))
+    return float(model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES)))
 
 
 def exchange_seconds(
