@@ -14,10 +14,10 @@ from .document import Document, Table, assumed_settings, columns
 from .heading import model_document
 from .numbers import BYTES, dollars, duration, percent, readable
 
-SHOWN, FEW = 4, 3  # rows of each group on a screen
+SHOWN, FEW = 3, 2  # rows of each group on a screen
 MOST_ALL = 30  # rows of the whole table
 HEADS = (
-    "layout: name", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
+    "layout: text", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
 )  # fmt: skip
 
 
