@@ -25,7 +25,7 @@ class RecomputedWork:
             text: value of the setting ``recompute``.
             chunks: number of virtual stages.
         """
-        self.policy, self.works = recomputation(text), works  # whose identities stay unique
+        self.policy = recomputation(text)
         self.shares: dict[int, Fraction] = {}  # by the identity of the work
         self.places: dict[tuple[str, ...], Fraction] = {}  # smallest share of the equations of a layer
         blocks = dict[tuple[str, int], list[Work]]()
@@ -48,8 +48,6 @@ class RecomputedWork:
 
     def share(self, works: Sequence[Work], values: Mapping[str, Any]) -> float:
         """Return the share of the work of an operation, which computes several equations, that is done again."""
-        if not self.shares:
-            return 0.0
         shares = [float(self.shares.get(id(work), 0)) for work in works]
         if len(set(shares)) == 1:
             return shares[0]

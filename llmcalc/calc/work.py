@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from fractions import Fraction
+from itertools import chain
 
 from ..core.architecture import Architecture
 from ..core.equation import Equation
@@ -69,21 +70,15 @@ class Work(NamedTuple):
 
 def works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
     """Return the FLOPs of every executed equation. Equal blocks of a run are listed once."""
-    return remembered(architecture, "_works", conventions, lambda: _works(architecture, conventions), most=16)
-
-
-def _works(architecture: Architecture, conventions: Conventions) -> tuple[Work, ...]:
-    return tuple(work for place in walk(architecture, conventions) for work in place_works(architecture, place))
+    layers = works_by_layer(architecture, conventions)
+    return remembered(architecture, "_works", conventions, lambda: tuple(chain.from_iterable(layers)), most=16)
 
 
 def works_by_layer(architecture: Architecture, conventions: Conventions) -> list[list[Work]]:
     """Return the FLOPs of the executed equations of each layer."""
 
     def compute() -> list[list[Work]]:
-        found: dict[int, list[Work]] = {}
-        for work in works(architecture, conventions):
-            found.setdefault(id(work.place), []).append(work)
-        return [*found.values()]
+        return [own for place in walk(architecture, conventions) if (own := place_works(architecture, place))]
 
     return remembered(architecture, "_works_by_layer", conventions, compute, most=16)
 

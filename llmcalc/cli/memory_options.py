@@ -30,12 +30,12 @@ def _options(names: str) -> tuple[Option, ...]:
 
 MESH = _options("dp tp pp ep etp cp sp zero micro_batches vocabulary_multiple virtual_stages")
 FORMATS = _options("dtype weights only keep cache")
-ADAPTERS = _options("lora_rank lora_targets lora_dropout")
+ADAPTERS = _options("lora_rank lora_targets")
 MEMORY = (
     *_options("training"), *FORMATS,
     *_options("page prefill step_tokens beams optimizer attention recompute dropout loss scan expert_kernel gradients"),
     *_options("gradient_buffer gradient_placeholders master fp8 fused_activation"), *ADAPTERS,
-    *_options("offload offload_activations optimizer_in_backward"), *MESH,
+    *_options("lora_dropout offload offload_activations optimizer_in_backward"), *MESH,
     *_options("convention"),
 )  # fmt: skip
 TABLE = (*SIZES, *MEMORY, *READING, *MODEL_OUTPUT)

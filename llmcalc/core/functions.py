@@ -143,3 +143,12 @@ FUNCTIONS: dict[str, Function] = {
     "fft": Function(5, "nothing", "5·n·log2(n) for n complex points"),
 }
 RECURRENCES = frozenset(name for name, function in FUNCTIONS.items() if function.is_recurrence)
+
+
+def is_activation(name: str | None) -> bool:
+    """Return whether a function is computed element by element and saves its input.
+
+    >>> is_activation("silu"), is_activation("softmax"), is_activation(None)
+    (True, False, False)
+    """
+    return name is not None and FUNCTIONS[name].saves == "input" and not FUNCTIONS[name].statistics

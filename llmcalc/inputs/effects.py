@@ -24,7 +24,7 @@ from ..core.architecture import Architecture, declare
 from ..core.declaration import Declaration, State
 from ..core.equation import read
 from ..core.errors import InputError
-from ..core.functions import RECURRENCES
+from ..core.functions import RECURRENCES, is_activation
 from ..core.ledger import declarations
 from ..core.record import NamedTuple, changed
 from ..core.setting import Setting
@@ -93,6 +93,17 @@ class Case:
         """Whether a layer has a recurrence, which a fused kernel can compute from its inputs."""
         equations = (read(line) for each in self.declarations() for line in each.lines)
         return any("scan" in equation.tags or equation.function in RECURRENCES for equation in equations)
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether the result of an activation function multiplies another tensor."""
+        for each in self.declarations():
+            equations = [read(line) for line in each.lines]
+            activated = {equation.out.name for equation in equations if is_activation(equation.function)}
+            gates = (equation for equation in equations if equation.function == "mul")
+            if any(not activated.isdisjoint({operand.name for operand in gate.operands}) for gate in gates):
+                return True
+        return False
 
     @property
     def has_recomputed_parts(self) -> bool:
@@ -217,6 +228,7 @@ CONDITIONS: dict[str, Condition] = {
         lambda case: case.model.is_encoder_decoder, "on {model}, which is not an encoder-decoder model"
     ),
     "experts": _has(lambda case: case.has_experts, "routed experts"),
+    "gated": _has(lambda case: case.has_gate, "gated activation"),
     "scan": _has(lambda case: case.has_recurrence, "recurrence"),
     "kv_cache": _has(lambda case: any(each.role in CACHED for each in case.states()), "KV cache"),
     "state": _has(lambda case: any(case.states()), "decode step"),

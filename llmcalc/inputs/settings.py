@@ -90,7 +90,6 @@ ADAPTERS = (
     Setting("lora_rank", int, least=1, needs=("training",), help="Training: train only LoRA adapters of this rank."),
     Setting("lora_targets", TEXTS, needs=("training", "lora_rank"), metavar="TENSOR", option="lora-target",
             help="Training: matrix to adapt with LoRA, such as wq or q_proj (default: all-linear). Repeatable."),
-    Setting("lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."),
 )  # fmt: skip
 OFFLOAD = Setting(
     "offload", choices=("optimizer", "weights"), needs=("training",), option="cpu-offload",
@@ -118,9 +117,10 @@ TRAINING = (
             help="Training: no fp32 copy of the weights; with LoRA, keep nothing in fp32."),
     Setting("fp8", choices=("copies", "weights"), needs=("training",),
             help="Training: products in FP8 (Transformer Engine), with FP8 copies of weights or FP8 weights."),
-    Setting("fused_activation", bool, False, needs=("training",),
+    Setting("fused_activation", bool, False, needs=("training", "gated"),
             help="Training: gated activations in one kernel that saves its inputs (Megatron-LM, Liger)."),
     *ADAPTERS,
+    Setting("lora_dropout", bool, False, needs=("training", "lora_rank"), help="Training: dropout in LoRA adapters."),
     OFFLOAD,
     Setting("offload_activations", bool, False, needs=("training",),
             help="Training: keep what blocks save in host memory until their backward pass."),

@@ -32,16 +32,11 @@ from .operations import (
 _NOTHING = dict.fromkeys((ACTIVATIONS, CACHE, STATE), lift(0))
 
 
-def operations(
-    architecture: Architecture, mesh: Mesh, conventions: Conventions, training: bool = False
-) -> tuple[Operation, ...]:
-    """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once.
-
-    In training, the elements that operations move are those of the forward and the backward pass.
-    """
+def operations(architecture: Architecture, mesh: Mesh, conventions: Conventions) -> tuple[Operation, ...]:
+    """Return the operations of one step on one rank of a mesh, in execution order. Equal blocks are listed once."""
     found: list[Operation] = []
     for layer in works_by_layer(architecture, conventions):
-        for numbers, operation in layer_operations(architecture, layer, mesh, training):
+        for numbers, operation in layer_operations(architecture, layer, mesh):
             found.append(changed(operation, place=layer[0].place, works=tuple(map(layer.__getitem__, numbers))))
     return tuple(found)
 
@@ -49,7 +44,10 @@ def operations(
 def layer_operations(
     architecture: Architecture, layer: list[Work], mesh: Mesh, training: bool = False
 ) -> list[tuple[list[int], Operation]]:
-    """Return the operations of a layer with the numbers of their equations, found once for equal layers."""
+    """Return the operations of a layer with the numbers of their equations, found once for equal layers.
+
+    In training, the elements that operations move are those of the forward and the backward pass.
+    """
     place = layer[0].place
     key = (*layer_key(place), _moved_states(place), training)  # of which the groups keep the ids
     groups = remembered(architecture, f"{OF_LAYERS}_groups", key, lambda: LayerGroups(layer, training))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from ..calc.flops import Flops, flops
 from ..calc.memory.fit import Fit, read_size
@@ -150,10 +150,8 @@ class Run:
     @cached_property
     def states(self) -> ParallelMemory:
         """Weights and optimizer states of all parameters on one rank."""
-        found = remembered(
-            self.architecture, "_training_states", (*self.formats.items(),),
-            lambda: memory_of(self.architecture, mode="training", seq=1, **self.formats),
-        )  # fmt: skip
+        compute = partial(memory_of, self.architecture, mode="training", seq=1, **self.formats)
+        found = remembered(self.architecture, "_training_states", (*self.formats.items(),), compute)
         assert isinstance(found, ParallelMemory)
         return found
 
@@ -272,6 +270,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
     )
     gpus = own["gpu"]
     machine = read_machine(gpus, needs_mfu=False) if isinstance(gpus, str) else gpus
+    measured = read_measured(own, machine)
     architecture = read_model(own["model"])
     check_effects((*SETTINGS, IS_TRAINING), {**own, "training": True}, architecture)
     tokens = published_tokens(architecture) if tokens is None else tokens
@@ -282,7 +281,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
         zero_group=own["zero_group"],
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
-        given_fit=own["fit"], measured=read_measured(own, machine),
+        given_fit=own["fit"], measured=measured,
     )  # fmt: skip
     if own["calibration"] is None or machine is None:
         return found

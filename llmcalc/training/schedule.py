@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from operator import add, mul
+from operator import mul
 
 from ..core.arrays import Number, namespace
 from ..core.record import NamedTuple, record
@@ -59,9 +59,9 @@ class Work(NamedTuple):
         """Return the sum of works, each of which is repeated a number of times."""
         return cls._make([sum(map(mul, column, times)) for column in zip(*works, strict=True)])
 
-    def plus(self, other: Work) -> Work:
-        """Return the sum with other work."""
-        return Work._make(map(add, self, other))
+    def plus(self, other: Work, times: float = 1) -> Work:
+        """Return the sum with a number of repetitions of other work."""
+        return Work._make([one + times * two for one, two in zip(self, other, strict=True)])
 
 
 class StageWork(NamedTuple):

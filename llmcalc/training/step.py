@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from math import log2
 
 from ..calc.collectives import ALL_TO_ALL, BACKWARD, FORWARD, SEND, UPDATE, Collective
@@ -20,7 +21,7 @@ from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
 from ..calc.walk import Conventions
 from ..calc.work import Work as EquationWork
-from ..calc.work import works, works_by_layer
+from ..calc.work import works_by_layer
 from ..core.architecture import Architecture
 from ..core.arrays import Number
 from ..core.ledger import model_rows
@@ -109,25 +110,22 @@ class _Stage:
     """Work of one micro-batch on a pipeline stage, and of a step outside the micro-batches. Stages share ``known``."""
 
     def __init__(
-        self,
-        part: Architecture,
-        model: TrainingKernels,
-        layout: TrainingLayout,
-        values: dict[str, Any],
+        self, part: Architecture, model: TrainingKernels, layout: TrainingLayout, values: dict[str, Any],
         known: _KnownPasses,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.part, self.model, self.layout, self.mesh, self.known = part, model, layout, layout.mesh, known
         self.values = {**values, "b": values["b"] / self.mesh.cp}  # of the tokens of a context-parallel rank
         self.tokens = self.values["b"] * self.values["q"]
-        own, recomputed = works(part, CONVENTIONS), (layout.recompute, layout.mesh.virtual_stages)
-        self.recomputed = remembered(
-            part, "_recomputed_work", (id(own), *recomputed), lambda: RecomputedWork(own, *recomputed)
+        self.layers = own = works_by_layer(part, CONVENTIONS)
+        policy = layout.recompute, layout.mesh.virtual_stages
+        _, self.recomputed = remembered(  # keeps the layers, so that their ids stay unique
+            part, "_recomputed", (id(own), *policy), lambda: (own, RecomputedWork([*chain.from_iterable(own)], *policy))
         )
 
     def computed(self) -> tuple[Work, Work, Work]:
         """Return the work of all operations of a micro-batch in each pass."""
         found, times, again, logits = list[Passes](), list[float](), list[float](), 0
-        for layer in works_by_layer(self.part, CONVENTIONS):
+        for layer in self.layers:
             entry = layer[0].entry
             for numbers, operation, passes in self.passes(layer):
                 found.append(passes)
@@ -188,7 +186,6 @@ class _Stage:
 
     def work(self, collectives: Sequence[Collective], values: Mapping[str, Number], state_bytes: float) -> StageWork:
         """Return the work of the stage, with ``state_bytes`` of optimizer states and master copy per parameter."""
-        forward, backward, again = self.computed()
         exchanged = self.exchanged(collectives, values)
 
         def of(phase: str) -> Work:
@@ -196,15 +193,10 @@ class _Stage:
             ep, cp, calls = (exchanged.get((phase, group), 0.0) for group in (EP, CP, ""))
             return Work(calls=calls, tp=tp, ep=ep, cp=cp)
 
+        own = zip(self.computed(), (FORWARD, BACKWARD, RECOMPUTATION), strict=True)
+        forward, backward, again = (work.plus(of(phase)) for work, phase in own)
         sends, replicas = exchanged.get(("", PP), 0.0), exchanged.get(("", DP), 0.0)
-        return StageWork(
-            forward.plus(of(FORWARD)),
-            backward.plus(of(BACKWARD)),
-            again.plus(of(RECOMPUTATION)),
-            sends,
-            replicas,
-            self.optimizer(state_bytes),
-        )
+        return StageWork(forward, backward, again, sends, replicas, self.optimizer(state_bytes))
 
     def optimizer(self, state_bytes: float) -> float:
         """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""

@@ -92,7 +92,7 @@ LINES = (
 MEMORY = (
     f"{DENSE} --seq 2000", BOTH, f"{SPARSE} --weights q8_0", f"{DENSE} --tp 2", f"{SPARSE} --batch 4 --dp 2 --tp 2",
     f"{DENSE} --training --gradient-buffer", f"{DENSE} --training", f"{DENSE} --training --tp 2",
-    f"{DENSE} --training --lora-rank 4",
+    f"{DENSE} --training --lora-rank 4", f"{DENSE} --training --convention torch --seq 8",
     f"{SPARSE} --training --dp 2 --tp 2 --pp 2",
     f"{SPARSE} --training --convention torch --optimizer sgd --seq 32k --extend", f"{RECURRENT} --training",
 )  # fmt: skip
@@ -176,6 +176,7 @@ ELSEWHERE = {option.name for option in (*READING, *MODEL_OUTPUT)} | {"output", "
 # options that may leave an output as it is, by name, or by name and value, and the reason
 COINCIDENTAL = {
     "loss shifted": "default with LoRA; without, the loss may not be at the peak",
+    "loss parallel": "the loss may not be at the peak",
     "gradients fp32": "default with LoRA",
     "attention eager": "a model without attention",
     "batch": "a size",

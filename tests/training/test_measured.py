@@ -70,7 +70,7 @@ def test_the_utilisation_of_each_convention_is_that_of_its_flops() -> None:
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"step_time": 3, "tokens_per_s": 5, "batch_tokens": TOKENS}, "step_time and tokens_per_s cannot be combined"),
+        ({"step_time": 3, "tokens_per_s": 5}, "step_time and tokens_per_s cannot be combined"),
         ({"hours": 7, "gpu": llmcalc.machine("h100:8", mfu=0.4)}, "hours and mfu cannot be combined"),
         ({"step_time": 3}, "step_time: has no effect without the tokens of a step"),
         ({"hours": 7, "gpu": None, "mesh": None, "stack": None}, "hours: has no effect without a GPU"),

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 import llmcalc
+from llmcalc import Mesh
+from llmcalc.calc.memory.pipeline import stage_memories, states_fit
 from llmcalc.core.errors import InputError
+from llmcalc.core.workload import Workload
 from llmcalc.training.programs import program, programs
+from llmcalc.training.run import read_run
 from llmcalc.training.training_time import FASTEST, GIVEN
 
 MESH: dict[str, Any] = {"tp": 2, "pp": 2, "dp": 4, "zero": 1}
@@ -115,3 +119,36 @@ def test_programs_have_facts_and_factors() -> None:
         assert each.name == name
         assert 0.5 < each.factor < 2
         assert all(0.5 < factor < 2 for factor in each.factors.values())
+
+
+@pytest.mark.parametrize("name", ["llama3-8b", "mixtral-8x7b"])
+def test_a_model_that_keeps_what_was_computed_has_the_steps_of_a_fresh_one(name: str) -> None:
+    shared = llmcalc.load(name)
+    experts = {"ep": 2} if name.startswith("mixtral") else {}
+    layouts: list[dict[str, Any]] = [
+        {"tp": 2, "micro_batch": 3}, {"tp": 2, "micro_batch": 1}, {"tp": 4, "sp": True, "micro_batch": 3},
+        {"tp": 2, "pp": 2, "micro_batch": 3}, {"tp": 2, "pp": 2, "micro_batch": 1, "recompute": "selective"},
+        {"tp": 2, "micro_batch": 3, "precision": "fp8"}, {"tp": 2, "micro_batch": 3, "lora_rank": 7},
+        {"dp": 8, "zero": 3, "micro_batch": 3, **experts}, {"dp": 4, "cp": 2, "micro_batch": 3},
+        {"tp": 2, "micro_batch": 3, "attention": "eager"},
+    ]  # fmt: skip
+    for layout in layouts:
+        sizes: dict[str, Any] = {"seq": 211 * 2, "batch": 24, **layout}
+        found = [llmcalc.step_time(model, "h100:8", **sizes).to_dict() for model in (shared, llmcalc.load(name))]
+        assert found[0] == found[1], layout
+
+
+@pytest.mark.parametrize("gpus", [2, 4, 8])
+def test_states_fit_where_a_whole_step_does(gpus: int) -> None:
+    """A layout is left out by its states alone only if its whole step has no room either."""
+    run = read_run({"model": "llama3-8b", "tokens": "1B", "seq": 211, "gpu": f"h100:{gpus}"})
+    recipe, policy = run.trained.worst.recipe, run.trained.worst.policy
+    workload, found = Workload(seq=211, mode="train"), set()
+    for mesh in (Mesh(dp=gpus), Mesh(dp=gpus, zero=1), Mesh(dp=gpus, zero=3), Mesh(tp=gpus), Mesh(pp=gpus)):
+        stages = [*stage_memories(run.architecture, workload, policy, recipe, mesh)]
+        least = max(stage.weights + stage.gradients + stage.optimizer for stage in stages)
+        for room in (least - 1, least, max(stage.peak for stage in stages)):
+            fits = states_fit(run.architecture, recipe, mesh, room)
+            assert fits or not all(stage.fits(room) for stage in stages)
+            found.add((fits, room >= least))
+    assert found == {(True, True), (False, False)}

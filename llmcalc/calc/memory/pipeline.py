@@ -93,10 +93,7 @@ def stage_memories(
 
 
 def states_fit(architecture: Architecture, recipe: Recipe, mesh: Mesh, room: int) -> bool:
-    """Return whether weights, gradients and optimizer states, which the optimizer step needs, have room on every stage.
-
-    This takes much less time than to list the tensors that a step saves.
-    """
+    """Return whether weights, gradients and optimizer states, which the optimizer step needs, fit on every stage."""
     distinct = {layers_of(part): part for part in reversed(pipeline_stages(architecture, mesh.pp))}
     return all(sum(states_on_rank(part, recipe, mesh)[1][:3]) <= room for part in distinct.values())
 

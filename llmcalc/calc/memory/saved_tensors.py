@@ -12,7 +12,7 @@ from math import prod
 from ...core.amount import Product, Sum, largest, scaled
 from ...core.declaration import Declaration, Tensor
 from ...core.equation import Equation, Operand
-from ...core.functions import FUNCTIONS, RECURRENCES
+from ...core.functions import FUNCTIONS, RECURRENCES, is_activation
 from ...core.ledger import elements
 from ...core.record import NamedTuple, record
 from ...core.traits import ROUTER
@@ -213,8 +213,7 @@ class TensorVersions:
             for more, axes, width in besides if self.is_torch else ():
                 self.recorder.save(f"{out}{more}", self.size(axes, width))
         self.recorder.steps.append(self.step(equation, out, fused))
-        own = FUNCTIONS[equation.function] if equation.function else None
-        if own and own.saves == "input" and not own.statistics:
+        if is_activation(equation.function):
             self.activated.add(equation.out.name)
         if equation.function in SOFTMAX:
             self.has_weights = True

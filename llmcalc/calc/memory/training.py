@@ -150,13 +150,9 @@ def training_memory(
 def states_on_rank(
     architecture: Architecture, recipe: Recipe, mesh: Mesh
 ) -> tuple[zero.ModelStates, tuple[int, int, int, int, Sum]]:
-    """Return the states of the model, and their bytes on one rank: weights, gradients, optimizer, gradients that are
-    resident at the start of a micro-batch, and the bytes in host memory.
-    """
-    states = remembered(
-        architecture, "_model_states", (recipe, mesh.division), lambda: zero.model_states(architecture, recipe, mesh),
-        MOST_REMEMBERED,
-    )  # fmt: skip
+    """Return the states of the model, and the bytes of weights, gradients, optimizer, resident gradients and host."""
+    compute = partial(zero.model_states, architecture, recipe, mesh)
+    states = remembered(architecture, "_model_states", (recipe, mesh.division), compute, MOST_REMEMBERED)
     weights = states.weights.on_rank(mesh, zero.SHARDS_WEIGHTS)
     gradients = states.gradients.on_rank(mesh, zero.SHARDS_GRADIENTS)
     resident = zero.resident_gradients(states.gradients, recipe, mesh)

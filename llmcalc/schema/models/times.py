@@ -158,11 +158,13 @@ class TimeSpread(Sourced, Spread):
 
 
 class TrainingProgramTime(Model):
-    """Time of the steps of a program relative to that of any program, and of its launches."""
+    """Time of the steps of a program relative to that of any program, of its launches and of the rest."""
 
     factor: Rate
     host: Rate
+    rest: Rate
     factors: dict[str, Rate]
+    spread: Rate
 
 
 class TrainingTimes(Sourced):
@@ -183,4 +185,5 @@ class ProgramFacts(Sourced):
     hides: list[Literal["tp", "cp", "ep", "sends", "replicas"]]
     flash: int
     dispatcher: Text | None = None
+    gradient_bits: Size | None = None
     lora_targets: list[Text] | None = None
