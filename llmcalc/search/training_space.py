@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -32,14 +32,14 @@ from ..calc.pipeline_stages import layers_of, pipeline_stages
 from ..calc.recomputed_work import RecomputedWork
 from ..calc.sharding import Mesh
 from ..calc.touched_experts import expert_layers
-from ..calc.work import works
+from ..calc.work import works_by_layer
 from ..core.architecture import Architecture
 from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, by_layer, changed, record
 from ..core.workload import Workload
 from ..fitting.layouts import divisors
 from ..kernels.cost import ACTIVATION_BYTES
-from ..kernels.layer_operations import operations
+from ..kernels.layer_operations import layer_operations
 from ..kernels.operations import Gemm, Operation
 from ..training.kernels import TrainingKernels
 from ..training.layouts import kernels_on
@@ -218,8 +218,7 @@ class _SharedWork:
         self.recomputations = space.allowed("recompute", list(space.recomputations))
         self._passes: dict[object, Any] = {}
         self._parts: dict[object, Any] = {}
-        for training in (False, True):
-            operations(self.run.architecture, shard.mesh(), CONVENTIONS, training)  # remembered for all stages
+        _operations(self.run.architecture, shard.mesh())  # remembered for all stages
 
     def layouts(self, cp: int, pp: int) -> Iterator[Layouts]:
         """Yield the layouts on a number of context-parallel ranks and of stages."""
@@ -378,9 +377,9 @@ class _Part:
 
     def __init__(self, shared: _SharedWork, part: Architecture) -> None:
         self.shared, self.part, mesh = shared, part, shared.shard.mesh()
-        both = (operations(part, mesh, CONVENTIONS, training) for training in (False, True))
-        self.operations = [*zip(*both, strict=True)]
-        self.recomputed = [RecomputedWork(works(part, CONVENTIONS), name) for name in shared.recomputations]
+        self.operations = _operations(part, mesh)
+        works = [*chain.from_iterable(works_by_layer(part, CONVENTIONS))]
+        self.recomputed = [RecomputedWork(works, name) for name in shared.recomputations]
         self.counts = np.array([operation.count for operation, _ in self.operations], float)
         self.shares = np.array([
             [each.share(operation.works, shared.values) for operation, _ in self.operations] for each in self.recomputed
@@ -411,6 +410,17 @@ class _Part:
             if share:
                 passes[at, FIELDS[each.group]] += share * times * seconds
                 passes[at, CALLS] += share * times
+
+
+def _operations(part: Architecture, mesh: Mesh) -> list[tuple[Operation, Operation]]:
+    """Return the operations of a stage in the forward pass, with those of both passes."""
+    found = []
+    for layer in works_by_layer(part, CONVENTIONS):
+        own, both = (layer_operations(part, layer, mesh, training) for training in (False, True))
+        for (numbers, operation), (_, of_training) in zip(own, both, strict=True):
+            works = tuple(map(layer.__getitem__, numbers))
+            found.append((changed(operation, place=layer[0].place, works=works), of_training))
+    return found
 
 
 def _on(model: TrainingKernels, mesh: Mesh) -> TrainingKernels:
