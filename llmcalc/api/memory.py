@@ -71,8 +71,6 @@ def memory(
     >>> import llmcalc
     >>> llmcalc.memory("llama3-8b", seq=8192, weights="q4_k_m").weights
     4912898048
-    >>> llmcalc.memory("gpt2", mode="training", batch=8, recompute="full").optimizer
-    1493277696
 
     Args:
         model: an architecture, or anything ``load`` reads.
@@ -87,31 +85,23 @@ def memory(
         keep: components to keep in ``dtype``.
         cache: inference: number format of keys and values (default: ``dtype``).
         page: inference: block size of a paged KV cache, in tokens.
-        prefill: inference: number of prompt tokens per sequence in a prefill chunk (default: as many as
-            ``step_tokens`` allows).
-        step_tokens: inference: maximum number of tokens in a step over all sequences, or ``all`` (default: 8192;
-            512 for GGUF mixtures, which llama.cpp runs; ``all`` for ``convention="torch"``).
+        prefill: inference: prompt tokens per sequence in a prefill chunk (default: what ``step_tokens`` allows).
+        step_tokens: inference: most tokens of a step, or ``all`` (default: 8192; 512 for GGUF; ``all`` as in torch).
         beams: inference: number of beams per sequence (default: 1).
-        image: inference: sizes in pixels of the images in each sequence, such as ``["1024x768"]``. Their tokens are
-            added to ``seq``, and the image encoder to the memory.
+        image: inference: sizes of images in each sequence, such as ``["1024x768"]``, whose tokens are added to ``seq``.
         optimizer: training: the optimizer (default: ``adamw``).
         attention: training: attention kernel, ``flash`` (default) or ``eager``.
-        recompute: training: activation recomputation, such as ``none`` (default), ``full``, ``selective``, ``op``,
-            ``layer:2``, ``blocks:8`` or modules such as ``moe_act,layernorm`` (docs/conventions.md).
+        recompute: training: ``none`` (default), ``full``, ``selective``, ``op``, ``layer:2`` … (docs/conventions.md).
         dropout: training: whether dropout is active. A config's rates of 0 turn dropout off.
-        loss: training: ``eager`` (default), ``fused`` for one kernel that turns logits into their gradient, ``shifted``
-            for transformers before 4.49, ``chunked`` for few logits at a time, as in TRL, or ``parallel`` for
-            probabilities that become their gradient, as in Megatron-LM.
+        loss: training: ``eager`` (default), ``fused`` (one kernel turns logits into their gradient), ``shifted``
+            (transformers before 4.49), ``chunked`` (few logits at a time, TRL) or ``parallel`` (Megatron-LM).
         scan: training: ``eager`` (default), or ``fused`` for kernels that recompute the steps of a recurrence.
-        expert_kernel: training, with ``convention="torch"``: ``grouped`` runs all experts in one kernel, as
-            transformers does by default, and ``loop`` runs one expert after another, as with
-            ``experts_implementation="eager"`` (default: as in the config, or as transformers has a kernel).
+        expert_kernel: training, with ``convention="torch"``: ``grouped`` for one kernel of all experts, or ``loop``.
         gradients: training: number format of the gradients (default: ``dtype``, or fp32 with LoRA).
         gradient_buffer: training: whether one contiguous buffer holds the gradients, as in Megatron-LM.
-        gradient_placeholders: training, with ``gradient_buffer``: whether kernels keep an unused gradient of each
-            matrix shape, as Transformer Engine does.
+        gradient_placeholders: training: unused gradients of each matrix shape, as Transformer Engine keeps them.
         master: training: whether to keep an fp32 master copy of 16-bit weights, or what PEFT keeps in fp32.
-        mesh: number of ranks of each kind of parallelism.
+        mesh: ranks of each kind of parallelism.
         convention: ``torch`` keeps everything in ``dtype`` without a master copy, like transformers' eager code.
         lora_rank: training: train only LoRA adapters of this rank (QLoRA: with ``weights="nf4"``).
         lora_targets: training: matrices such as ``wq``, ``q_proj`` or ``all-linear`` (default).
@@ -119,14 +109,12 @@ def memory(
         offload: training: what is in host memory, ``optimizer`` states or also ZeRO-3 ``weights`` and gradients.
         offload_activations: training: whether what blocks save is in host memory until their backward pass.
         optimizer_in_backward: training: whether each weight is updated in the backward pass, which frees its gradient.
-        fp8: training: Transformer Engine computes products in FP8 and saves their inputs in FP8, with FP8 ``copies``
-            of 16-bit weights or with FP8 ``weights``.
+        fp8: training: products and their saved inputs in FP8, with FP8 ``copies`` of 16-bit weights or ``weights``.
         fused_activation: training: whether one kernel computes gated activations and saves its inputs only.
         extend: allow sequences longer than the learned positions.
 
     Raises:
-        UnknownNameError: an unknown format, optimizer, mode or policy.
-        InputError: conflicting settings, or a setting that has no effect.
+        InputError: an unknown name, conflicting settings, or a setting that has no effect.
     """
     architecture, given = read_arguments(model, (*SETTINGS, IMAGE), locals())
     return memory_with_images(architecture, given.pop("image"), given)
