@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .api.memory_form import memory_form as memory_form
     from .api.params import Params as Params
     from .api.params import params as params
+    from .api.plan import plan as plan
     from .api.read_training_file import read_training_file as read_training_file
     from .api.rl import rl as rl
     from .api.scale import scale as scale
@@ -59,8 +60,8 @@ _ERRORS = (
 _VERBS = (
     "calibrate", "check", "check_log", "communication", "compare", "design", "diff", "evidence", "explain", "find_gpus",
     "find_models", "find_recipes", "fit", "flops", "latency", "load", "machine", "memory", "memory_form", "params",
-    "read_training_file", "rl", "scale", "serve", "serving_front", "state", "step_time", "sweep", "traffic", "train",
-    "twin", "verify",
+    "plan", "read_training_file", "rl", "scale", "serve", "serving_front", "state", "step_time", "sweep", "traffic",
+    "train", "twin", "verify",
 )  # fmt: skip
 _MODULES = {
     **dict.fromkeys(_ERRORS, "core.errors"),

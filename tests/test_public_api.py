@@ -44,6 +44,7 @@ PUBLIC = {
     "memory",
     "memory_form",
     "params",
+    "plan",
     "read_training_file",
     "scale",
     "serve",

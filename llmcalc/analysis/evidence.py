@@ -41,6 +41,7 @@ BASIS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "emissions": "rated power, with the conventions of publications",
     },
     ("train", "step"): {"seconds mfu": STEPS},
+    ("plan", ""): {"seconds": STEPS, "memory_bytes": "the peak of memory of a training step"},
     ("fit", ""): {
         "memory": "the memory that drivers report, or the size that the vendor states",
         "reserve": "memory for the runtime: 1 GiB unless it is set",

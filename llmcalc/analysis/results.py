@@ -35,6 +35,7 @@ RESULTS = {  # by name of the class
     ),
     "RlMemory": ResultClass("rl.rl_document", "training.rl", ("rl", ""), "fits", spells=True),
     "TrainingTime": ResultClass("training_step.step_document", "training.training_time", ("train", "step")),
+    "TrainingPlan": ResultClass("plan.plan_document", "search.training_plan", ("plan", ""), holds="fits", spells=True),
     "Calibration": ResultClass("calibration.calibration_document", "serving.calibration", ("calibrate", "")),
     "Plan": ResultClass("scale.scale_document", "estimate.scaling.query", ("scale", "")),
     "Architecture": ResultClass("notebook.architecture_document"),

@@ -30,6 +30,7 @@ def train(
     calibration: Calibration | str | None = None,
     stack: str | None = None,
     mesh: Mesh | None = None,
+    zero_group: int | None = None,
     micro_batch: int = 1,
     recompute: str = "none",
     price: float | None = None,
@@ -64,6 +65,7 @@ def train(
         calibration: result of ``calibrate``, or its file, whose factor calibrates the time of a step.
         stack: training program, such as ``torchtitan``. Without one, the interval of a step is wider.
         mesh: number of ranks of each kind of parallelism (adds the memory per GPU to the result).
+        zero_group: data-parallel ranks that share the weights with ZeRO-3 (default: all).
         micro_batch: sequences per micro-batch on each rank, for the memory per GPU and the time of a step.
         recompute: activation recomputation, for the memory per GPU and the time of a step.
         price: US dollars per accelerator-hour (default: quoted prices).

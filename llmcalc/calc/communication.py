@@ -157,26 +157,39 @@ def communication(
         gradient_bits: bits per element of the gradients of weights.
         uneven: whether pipeline stages of a training step may have different numbers of layers.
     """
+    found = stage_collectives(architecture, workload, mesh, bits, gradient_bits, uneven)
+    return Communication(architecture, workload, mesh, tuple(collectives for _, collectives in found))
+
+
+def stage_collectives(
+    architecture: Architecture, workload: Workload, mesh: Mesh, bits: int, gradient_bits: int, uneven: bool = False
+) -> list[tuple[Architecture, tuple[Collective, ...]]]:
+    """Return each pipeline stage with its collectives. Equal stages share both. ``communication`` has the arguments."""
     if mesh.tp % mesh.expert_tp:
         hint = "an expert on ranks with different tokens is not modelled"
         raise UnsupportedError(f"etp ({mesh.expert_tp}) does not divide tp ({mesh.tp})", parameter="etp", hint=hint)
     training = workload.mode == "train"
     conventions = Conventions(workload.phase, "dense", None, workload.logits)
     parts = pipeline_stages(architecture, mesh.pp, uneven=uneven or not training)
-    model, formats = model_of(architecture)[0], (bits, gradient_bits, training)
-    known = remembered(model, f"{OF_LAYERS}_exchanged", formats, dict[tuple[object, ...], FollowedLayer])
-    of_stages = ({identity(row.entry.stack, row.tensor) for row in model_rows(part)} for part in parts if mesh.pp > 1)
-    stored = Counter(name for names in of_stages for name in names)
-    stages, equal = list[tuple[Collective, ...]](), dict[object, tuple[list[Collective], list[Collective]]]()
-    for stage, part in enumerate(parts):
-        if (key := layers_of(part)) not in equal:
-            layers = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
-            replicas = [*_replica_weights(part, mesh, bits, gradient_bits)] if training else []
-            replicas += _tied_weights(stored, part, mesh, gradient_bits) if training else ()
-            equal[key] = layers, replicas
-        layers, replicas = equal[key]
-        stages.append((*layers, *_sent_streams(part, stage, mesh, bits, training), *replicas))
-    return Communication(architecture, workload, mesh, tuple(stages))
+    of_layers = bits, gradient_bits, training
+    known = remembered(
+        model_of(architecture)[0], f"{OF_LAYERS}_exchanged", of_layers, dict[tuple[object, ...], FollowedLayer]
+    )
+    keys = [(layers_of(part), stage == 0, stage == mesh.pp - 1) for stage, part in enumerate(parts)]
+    distinct, numbers, stored = dict(zip(reversed(keys), reversed(parts), strict=True)), Counter(keys), Counter[str]()
+    for key, part in distinct.items() if mesh.pp > 1 else ():
+        names = {identity(row.entry.stack, row.tensor) for row in model_rows(part)}
+        stored.update(dict.fromkeys(names, numbers[key]))
+    found = dict[object, tuple[Architecture, tuple[Collective, ...]]]()
+    for key in dict.fromkeys(keys):
+        part, (_, is_first, is_last) = distinct[key], key
+        own = layer_collectives(walk(part, conventions), mesh, bits, gradient_bits, training, known)
+        own += _sent_streams(part, is_first, is_last, mesh, bits, training)
+        if training:
+            own += replica_collectives(part, mesh, bits, gradient_bits)
+            own += _tied_weights(stored, part, mesh, gradient_bits)
+        found[key] = part, tuple(own)
+    return [found[key] for key in keys]
 
 
 def _outside(
@@ -193,7 +206,9 @@ def _outside(
     return Collective(None, name, kind, *group, tensor, phase, factors, shards, times, bits)
 
 
-def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, training: bool) -> Iterator[Collective]:
+def _sent_streams(
+    part: Architecture, is_first: bool, is_last: bool, mesh: Mesh, bits: int, training: bool
+) -> Iterator[Collective]:
     """Yield the stream that a pipeline stage sends to the next one, and the gradient that it sends to the previous.
 
     A step of serving is not divided into micro-batches.
@@ -207,13 +222,13 @@ def _sent_streams(part: Architecture, stage: int, mesh: Mesh, bits: int, trainin
     factors = (("b", names["b"]), ("q", names["q"]), *streams, ("d", stack.d_model))
     shards = mesh.cp * (mesh.tp if mesh.sp else 1)
     n_batches = mesh.batches if training else 1
-    sends = (("x", FORWARD, stage == mesh.pp - 1), ("dx", BACKWARD, stage == 0))
+    sends = (("x", FORWARD, is_last), ("dx", BACKWARD, is_first))
     for tensor, phase, is_end in sends if training else sends[:1]:
         if chunks := mesh.virtual_stages - is_end:
             yield _outside(STREAM, SEND, ("pp", 2), tensor, phase, factors, bits, chunks * n_batches, shards)
 
 
-def _replica_weights(part: Architecture, mesh: Mesh, bits: int, gradient_bits: int) -> Iterator[Collective]:
+def replica_collectives(part: Architecture, mesh: Mesh, bits: int, gradient_bits: int) -> Iterator[Collective]:
     """Yield the collectives of gradients and weights over data-parallel ranks, by component.
 
     The lifetime of gathered weights is that of the memory model: blocks are gathered for the forward and the backward

@@ -20,6 +20,7 @@ COMMANDS = {
     "rl": "rl",
     "scale": "scale",
     "train": "train",
+    "plan": "plan",
     "sweep": "variations",
     "compare": "variations",
     "diff": "variations",

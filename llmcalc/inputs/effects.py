@@ -210,6 +210,7 @@ CONDITIONS: dict[str, Condition] = {
         "on a single data-parallel rank",
         "add {dp=N}",
     ),
+    "zero_3": Condition(lambda case: case.mesh.zero == 3, "without ZeRO-3", "add {zero=3}"),
     "torch": _is_given("convention", "without the torch convention", "add {convention=torch}"),
     "gradient_format": Condition(
         lambda case: case.get("convention") != "torch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..calc.sharding import MESH
 from ..core.record import changed
-from ..core.setting import AMOUNT, TEXTS, Setting
+from ..core.setting import AMOUNT, SEQ, TEXTS, Setting
 from .serving_settings import CALIBRATION as SERVING_CALIBRATION
 from .settings import ADAPTERS, GPU, RECOMPUTE, TOKENS
 
@@ -49,27 +49,49 @@ CALIBRATION = changed(
 )
 STACK = Setting("stack", str, needs=OF_GPU, metavar="NAME", complete="training_programs",
                 help="Training program, such as megatron-core (default: any, with a wider interval).")  # fmt: skip
+ZERO_GROUP = Setting(
+    "zero_group", int, least=1, needs=(*OF_GPU, "mesh", "zero_3"),
+    help="Data-parallel ranks that share the weights with ZeRO-3 (default: all).",
+)  # fmt: skip
+NETWORK = Setting(
+    "network_gbytes_per_gpu",
+    float,
+    above=0,
+    metavar="GB",
+    example="50",
+    help="Network of one GPU in each direction, in GB/s.",
+)
 STEP = (
     Setting("batch", int, least=1, help="Sequences of a step on all GPUs."),
     changed(MICRO_BATCH, default=None, needs=(), help="Sequences per micro-batch on each rank (default: the fastest)."),
     Setting("seq", int, least=1, typed=str, metavar="TOKENS", help="Sequence length in tokens."),
     changed(RECOMPUTE, needs=()),
     Setting("attention", str, choices=("flash", "eager"), help="Attention: flash, or eager if scores are stored."),
-    Setting("zero_group", int, least=1, help="Data-parallel ranks that share the weights with ZeRO-3 (default: all)."),
-    Setting(
-        "network_gbytes_per_gpu",
-        float,
-        above=0,
-        metavar="GB",
-        example="50",
-        help="Network of one GPU in each direction, in GB/s.",
-    ),
+    changed(ZERO_GROUP, needs=()),
+    NETWORK,
     Setting("dispatcher", str, choices=("deepep", "all-to-all"), help="Kernels that send tokens to experts."),
     changed(STACK, needs=()),
     Setting("compile", bool, False, help="A compiler fuses functions."),
 )
 OF_MESH = tuple(each for each in MESH if each.name not in ("micro_batches", "vocabulary_multiple"))
 TIMED_STEP = (changed(GPU, kind=str, needs=()), *OF_MESH, *STEP, PRECISION, *ADAPTERS)  # of ``step_time``
+PLAN_GPU = changed(GPU, kind=str, needs=())
+PLAN = (
+    changed(BATCH_TOKENS, help="Tokens per optimizer step, such as 4M (default: the usual number)."),
+    SEQ,
+    Setting("rank", str, "time", choices=("time", "mfu", "memory", "money"),
+            help="Order of the layouts: by time of a step (default), MFU, memory per GPU or money."),
+    Setting("fix", TEXTS, (), metavar="NAME=VALUE",
+            help="Only layouts with this setting of a step, such as tp=8,recompute=full. Repeatable."),
+    Setting("include", TEXTS, (), metavar="NAME=VALUE",
+            help="Also show where the best layout with these settings ranks, such as tp=8,pp=8."),
+    Setting("max_pp", int, least=1, help="Largest number of pipeline stages."),
+    Setting("node", int, least=1, help="GPUs with fast links to each other (default: those of the usual server)."),
+    NETWORK,
+    changed(STACK, needs=()),
+    PRECISION,
+    changed(PRICE, needs=()),
+)  # fmt: skip
 RL_GPU = changed(
     GPU, kind=str, needs=(), help="GPU name or memory of one GPU, with an optional count: h100:8 or 80GiB."
 )

@@ -122,9 +122,9 @@ class TrainingKernels(KernelCosts):
         moved = self.moving(elements * 3 * ACTIVATION_BYTES)
         return _passes((OF_SUM[0] * sums, OF_SUM[1] * sums), memory=(moved, moved))
 
-    def moving(self, moved: float) -> float:
+    def moving(self, moved: Number) -> Number:
         """Return the time to read and write a number of bytes."""
-        return float(kernels.elementwise(moved, self.device, self.coefficients("elementwise")))
+        return kernels.elementwise(moved, self.device, self.coefficients("elementwise"))
 
     def _product(self, operation: Gemm, rows: float) -> Passes:
         own, n, k, batch = self.operands(operation), operation.columns, operation.inner, operation.batch

@@ -35,6 +35,7 @@ from ..inputs.training_settings import (
     OF_GPU,
     PRICE,
     STACK,
+    ZERO_GROUP,
 )
 from ..serving.calibration import CalibratedSteps, read_calibration
 from .kernels import FLASH
@@ -49,7 +50,7 @@ from .training_time import TrainingTime
 LARGEST_WHOLE = 10**30
 SETTINGS = (
     changed(TOKENS, least=None), *SIZES[1:], COUNT, BATCH_TOKENS, MACHINE, *MEASURED_TIME, CALIBRATION, STACK,
-    changed(WHOLE_MESH, needs=OF_GPU), MICRO_BATCH,
+    changed(WHOLE_MESH, needs=OF_GPU), ZERO_GROUP, MICRO_BATCH,
     changed(RECOMPUTE, default=NONE, needs=(*OF_GPU, "hardware", "recomputed")), PRICE, *ENERGY, DTYPE,
     changed(OPTIMIZER, default="adamw", needs=()), Setting("fit", Fit), *ADAPTERS,
 )  # fmt: skip
@@ -181,7 +182,11 @@ class Run:
             "seq": self.seq, "target_seq": self.target_seq, "extend": self.extend, **self.formats, **self.adapters,
         }  # fmt: skip
         usable, reserve = self.machine.accelerator.usable_bytes, read_size(RESERVE, "reserve")
-        return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
+        if not self.zero_group:
+            return check_fit(self.architecture, usable, reserve, self.machine.count, **own)
+        group = group_mesh(self.mesh, self.zero_group)  # which has all weights and states
+        found = check_fit(self.architecture, usable, reserve, group.ranks, **{**own, "mesh": group})
+        return changed(found, count=self.machine.count)
 
     @cached_property
     def step(self) -> TrainingTime | None:
@@ -190,7 +195,8 @@ class Run:
             return None
         if self.mesh is None:
             return training_time(self)
-        return training_time(self, layout_on(self.mesh, self.micro_batch, self.recompute, self.step_sequences))
+        sizes = self.micro_batch, self.recompute, self.step_sequences
+        return training_time(self, layout_on(self.mesh, *sizes, self.zero_group))
 
     @property
     def working(self) -> Machine | None:
@@ -241,6 +247,15 @@ class Run:
         )  # fmt: skip
 
 
+def group_mesh(mesh: Mesh, zero_group: int) -> Mesh:
+    """Return the mesh of the ranks that share the weights with ZeRO-3."""
+    dp, rest = divmod(zero_group, mesh.cp)
+    if rest or mesh.dp % max(dp, 1) or dp * mesh.tp % (mesh.ep * (mesh.etp or 1)):
+        text = f"groups of {zero_group} ranks do not divide dp · cp ({mesh.replicas}) in whole sequences and experts"
+        raise SizeError(text, parameter="zero_group", hint="use a multiple of {cp} and {ep} that divides dp · cp")
+    return changed(mesh, dp=dp)
+
+
 def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None = None) -> Run:
     """Return the run that arguments of ``train`` describe.
 
@@ -264,6 +279,7 @@ def read_run(given: Mapping[str, Any], step_settings: Mapping[str, Any] | None =
         architecture, tokens, seq, own["target_seq"], own["extend"], own["count"], batch_tokens, machine, own["mesh"],
         own["micro_batch"], own["recompute"], {name: own[name] for name in ("dtype", "optimizer")},
         read_adapters(own), program(own["stack"]), (step_settings or {}).get("attention") or FLASH,
+        zero_group=own["zero_group"],
         step_settings=step_settings, price=own["price"], energy=(own["watts"], own["pue"], own["carbon"]),
         given_fit=own["fit"], measured=measured,
     )  # fmt: skip

@@ -7,7 +7,7 @@ time of the step        what runs at once, and the schedule of the pipeline: ``s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from math import log2
@@ -133,11 +133,7 @@ class _Stage:
                 again.append(entry.applied * self.recomputed.share([layer[each] for each in numbers], self.values))
                 if isinstance(operation, Gemm) and entry.run is None:
                     logits = max(logits, operation.columns)
-        others = [self.model.loss(self.tokens * logits)]
-        for stack in self.part.stacks:
-            sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
-            elements = sums * self.tokens * stack.d_model / (self.mesh.tp if self.mesh.sp else 1)
-            others.append(self.model.summed(elements, sums))
+        others = [*outside_operations(self.part, self.model, logits, self.tokens)]
         none, once = [0.0] * len(others), [1.0] * len(others)
         forward, backward = zip(*found, *others, strict=True)
         times, again = [*times, *once], [*again, *none]
@@ -166,19 +162,9 @@ class _Stage:
         """Return the seconds of the collectives of a micro-batch, and those of replicas in a step."""
         found: Exchanged = {}
         for each in collectives:
-            moved = message_bytes(self.model, each, each.elements, values)
-            is_plain = each.kind == ALL_TO_ALL and self.model.execution.dispatcher != DEEPEP
-            if is_plain:  # a token is sent to each of its experts, also to several on one rank
-                moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
-            if each.group == DP:
-                seconds = replica_seconds(self.model, each, moved, self.layout.zero_group)
-                seconds *= self.trained_share if each.phase == UPDATE else 1  # ZeRO-3 also gathers frozen weights
-            elif each.kind == ALL_TO_ALL and each.ranks * self.mesh.expert_tp > self.model.accelerator.node:
-                seconds = float(training_exchange_seconds(self.model, each, values, is_plain=is_plain))
-            elif each.kind != SEND and each.ranks > self.model.accelerator.node:
-                seconds = replica_seconds(self.model, each, moved)
-            else:
-                seconds = float(collective_seconds(self.model, each, moved))
+            seconds = float(exchange_seconds(self.model, each, values, self.layout.zero_group))
+            if each.group == DP and each.phase == UPDATE:  # ZeRO-3 also gathers frozen weights
+                seconds *= self.trained_share
             times = each.times if each.group == DP else each.times / self.mesh.batches
             phases = {each.phase: 1.0} if each.group in GROUPS else {"": 1.0}
             if each.phase == FORWARD and each.group in GROUPS:
@@ -213,18 +199,51 @@ class _Stage:
         return StageWork(forward, backward, again, sends, replicas, self.optimizer(state_bytes))
 
     def optimizer(self, state_bytes: float) -> float:
-        """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter.
-
-        It reads the gradients twice, once for their norm, and writes the weights.
-        """
-        replicas = {False: self.mesh.replicas, True: self.mesh.expert_replicas}
-        is_sharded = self.mesh.zero >= SHARDS_OPTIMIZER
-        trained = trained_weights(self.part, self.mesh).items()
-        updated = sum(own / (replicas[is_expert] if is_sharded else 1) for (_, is_expert, _), (own, _) in trained)
-        return self.model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES) * self.trained_share)
+        """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""
+        return optimizer_seconds(self.model, self.part, state_bytes) * self.trained_share
 
 
-def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None) -> float:
+def outside_operations(part: Architecture, model: TrainingKernels, columns: int, tokens: float) -> Iterator[Passes]:
+    """Yield the passes of what no equation describes: the loss, with ``columns`` logits of a token, and the sums of the
+    residual streams.
+    """
+    yield model.loss(tokens * columns)
+    for stack in part.stacks:
+        sums = sum(run.count * len(run.block.sublayers) for run in stack.runs)
+        yield model.summed(sums * tokens * stack.d_model / (model.mesh.tp if model.mesh.sp else 1), sums)
+
+
+def optimizer_seconds(model: TrainingKernels, part: Architecture, state_bytes: float) -> float:
+    """Return the time of the optimizer step of all parameters of a stage.
+
+    It reads the gradients twice, once for their norm, and writes the weights.
+    """
+    mesh = model.mesh
+    replicas = {False: mesh.replicas, True: mesh.expert_replicas}
+    is_sharded = mesh.zero >= SHARDS_OPTIMIZER
+    trained = trained_weights(part, mesh).items()
+    updated = sum(own / (replicas[is_expert] if is_sharded else 1) for (_, is_expert, _), (own, _) in trained)
+    return float(model.moving(updated * (2 * state_bytes + 3 * ACTIVATION_BYTES)))
+
+
+def exchange_seconds(
+    model: TrainingKernels, each: Collective, values: Mapping[str, Number], zero_group: int | None = None
+) -> Number:
+    """Return the time of one execution of a collective."""
+    moved = message_bytes(model, each, each.elements, values)
+    is_plain = each.kind == ALL_TO_ALL and model.execution.dispatcher != DEEPEP
+    if is_plain:  # a token is sent to each of its experts, also to several on one rank
+        moved = each.elements(**values) / each.times / each.shards * (each.bits / BITS_A_BYTE)
+    if each.group == DP:
+        return replica_seconds(model, each, moved, zero_group)
+    if each.kind == ALL_TO_ALL and each.ranks * model.mesh.expert_tp > model.accelerator.node:
+        return training_exchange_seconds(model, each, values, is_plain=is_plain)
+    if each.kind != SEND and each.ranks > model.accelerator.node:
+        return replica_seconds(model, each, moved)
+    return collective_seconds(model, each, moved)
+
+
+def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zero_group: int | None = None) -> Number:
     """Return the time of a collective of replicas.
 
     Over several nodes, each of its ranks in a node has a network adapter for a part of the ring.
@@ -236,12 +255,12 @@ def replica_seconds(model: TrainingKernels, each: Collective, moved: Number, zer
         each = each._replace(ranks=ranks)
     local = max(min(ranks, node // apart), 1)
     if ranks <= local:
-        return float(collective_seconds(model, each, moved, ranks * apart))
+        return collective_seconds(model, each, moved, ranks * apart)
     device, own = model.device.between(node), model.coefficients("collectives", each.kind)
     link = min(device.link, device.network * local)
     measured = min(ranks, node)
     seconds = kernels.collective(each.kind, measured, moved, changed(device, link=link), own)
-    return float(seconds * (1 - 1 / ranks) / (1 - 1 / measured))
+    return seconds * (1 - 1 / ranks) / (1 - 1 / measured)
 
 
 def stage_works(

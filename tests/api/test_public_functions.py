@@ -49,6 +49,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "memory": lambda: llmcalc.memory("gpt2", mode="training"),
     "memory_form": lambda: llmcalc.memory_form("gpt2"),
     "params": lambda: llmcalc.params("gpt3"),
+    "plan": lambda: llmcalc.plan("gpt2", "h100:2", batch_tokens="32k"),
     "read_training_file": lambda: llmcalc.read_training_file(TRAINING_FILE),
     "scale": lambda: llmcalc.scale(gpu="h100:512", days=30, laws=["hoffmann-3"]),
     "rl": lambda: llmcalc.rl("gpt2", "h100"),

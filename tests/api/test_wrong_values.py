@@ -269,6 +269,12 @@ FUNCTIONS: Table = {
         "micro_batch": ("count", 2, {}), "share": ("share", 0.4, {}), "sleep": ("count from 0", 2, {}),
         "reference": ("flag", True, {}), "offload": ("flag", True, {}), "engine_tp": ("count", 1, {}),
     }),
+    "plan": ({"model": "gpt2", "gpu": "h100:2", "batch_tokens": "32k"}, {
+        **MODEL, "gpu": ("name", "h100:2", {}), "batch_tokens": ("positive", 65536, {}), "seq": ("count", 512, {}),
+        "rank": ("name", "memory", {}), "max_pp": ("count", 1, {}), "node": ("count", 2, {}),
+        "network_gbytes_per_gpu": ("positive", 25, {}), "stack": ("text", "torchtitan", {}),
+        "precision": ("name", "bf16", {}), "price": ("positive", 3, {}),
+    }),
     "check_log": ({"path": LOG}, {
         "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),
         "engine_version": ("name", "0.11", {}), "gpu_memory": ("name", "79GiB", {}),

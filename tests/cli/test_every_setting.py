@@ -62,7 +62,9 @@ ANSWERS: dict[str, tuple[str, ...]] = {
               f"train {DENSE} --tokens 1B --seq 2000 --extend"),
     "train, mesh": (f"train {SPARSE} --tokens 1B --gpu h100:8 --dp 2 --tp 2 --pp 2 --optimizer sgd",
                     f"train {DENSE} --tokens 1B --gpu h100:4 --dp 2 --tp 2 --seq 2000 --extend",
-                    f"train {DENSE} --tokens 1B --gpu h100:4 --dp 2 --tp 2"),
+                    f"train {DENSE} --tokens 1B --gpu h100:4 --dp 2 --tp 2",
+                    f"train {DENSE} --tokens 1B --gpu h100:4 --dp 4 --zero 3 --recompute full"),
+    "plan": (f"plan {DENSE} --gpu h100:16 --seq 512 --batch-tokens 64k",),
     "rl": (f"rl {DENSE} --gpu h100:2", f"rl {DENSE} --gpu h100:2 --sleep 1 --lora-rank 4",
            f"rl {DENSE} --gpu h100:4 --dp 4 --zero 2"),
     "sweep, memory": (f"sweep {SPARSE} memory.peak --over seq=64,96 --weights q8_0",
@@ -117,6 +119,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 # a value for each option without choices or with a usual one, by name, or by command and name
 EXAMPLE = {
+    "fix": "zero=0", "include": "tp=2", "max_pp": "1", "network_gbytes_per_gpu": "5", "node": "2", "zero_group": "2",
     "acceptance_length": "1.7", "acceptance_rate": "0.4", "active": "1B", "api_price": "0.7/1.9",
     "attention": "eager", "attention_weights": "fp8", "batch": "3", "batch_tokens": "1M", "beams": "4",
     "block_size": "32", "budget": "1e21",

@@ -67,6 +67,12 @@ class Segment(NamedTuple):
     is_outside: bool = False
     shared: bool = False
 
+    def backward_sizes(self) -> list[tuple[int, int]]:
+        """Return the bytes of activations and their gradients, and of weight gradients, at each equation."""
+        passing = _BackwardPass(self)
+        sizes = zip(passing.sizes(is_new=False), passing.sizes(is_new=True), strict=True)
+        return [(held, whole - held) for held, whole in sizes]
+
 
 class Loss(NamedTuple):
     """Bytes saved for the loss, and temporary bytes used in its backward pass."""
@@ -232,7 +238,7 @@ class _BackwardPass:
         """Return the moment with the most bytes, or all that may have the most. With ``is_new``, the weight gradients
         need new bytes.
         """
-        sized = zip(self.equations, self._sizes(is_new), strict=True)
+        sized = zip(self.equations, self.sizes(is_new), strict=True)
         return [self._peak(*equation) for equation, _ in largest_items(sized, itemgetter(1))]
 
     def _peak(self, number: int, gradients: list[tuple[str, int]], n_computed: int) -> Peak:
@@ -242,7 +248,7 @@ class _BackwardPass:
             own = [(name, scaled(size, self.updating)) for name, size in self.computed[n_computed : n_computed + 1]]
         return Sum(*held), Sum(*((label(name), size) for name, size in gradients)), Sum(*own)
 
-    def _sizes(self, is_new: bool) -> Iterator[int]:
+    def sizes(self, is_new: bool) -> Iterator[int]:
         """Yield the sum of a peak for each equation, without listing its parts."""
         count = self.equations[0][0] + 1 if self.equations else 0
         changes = [0] * (count + 1)  # of the bytes in memory, from each equation to the one after it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.type_names import TYPE_CHECKING, Any
-from ...inputs.training_settings import BATCH_TOKENS, CALIBRATION, ENERGY, MEASURED_TIME, MICRO_BATCH, STACK
+from ...inputs.training_settings import BATCH_TOKENS, CALIBRATION, ENERGY, MEASURED_TIME, MICRO_BATCH, STACK, ZERO_GROUP
 from ..memory_options import (
     ADAPTERS,
     DTYPE,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...training.files import TrainingFile
 
 POWER = tuple(map(option_of, ENERGY))
-STEP, PROGRAM = option_of(MICRO_BATCH), option_of(STACK)
+STEP, PROGRAM, GROUP = map(option_of, (MICRO_BATCH, STACK, ZERO_GROUP))
 MEASURED = tuple(map(option_of, (*MEASURED_TIME, CALIBRATION)))
 RUN = (TOKENS, SEQ, TARGET_SEQ, EXTEND, COUNT, option_of(BATCH_TOKENS))
 
@@ -42,7 +42,7 @@ def run(model: str, **given: Any) -> Answer:
     architecture, given, file = load_trained(model, given, gpus.count if gpus else None)
     given = _of_file(file, given, on_mesh=gpus is not None and bool(given["dp"])) if file else given
     own = {
-        **values((*RUN, *MEASURED, STEP, PROGRAM, *ADAPTERS), given), **settings(given, (DTYPE,)), **amounts,
+        **values((*RUN, *MEASURED, STEP, PROGRAM, GROUP, *ADAPTERS), given), **settings(given, (DTYPE,)), **amounts,
         "model": architecture, "gpu": gpus,
         "mesh": training_mesh(given, architecture, gpus.count if gpus else None),
         "optimizer": given["optimizer"] or "adamw", "recompute": given["recompute"] or "none",
@@ -72,7 +72,7 @@ def _of_file(file: TrainingFile, given: dict[str, Any], *, on_mesh: bool) -> dic
 
 
 OPTIONS = (
-    *RUN, *MACHINE, *MEASURED, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, *READING,
-    *MODEL_OUTPUT, ALL,
+    *RUN, *MACHINE, *MEASURED, *POWER, PROGRAM, STEP, DTYPE, OPTIMIZER, RECOMPUTE, *ADAPTERS, *MESH, GROUP,
+    *READING,     *MODEL_OUTPUT, ALL,
 )  # fmt: skip
 COMMANDS = (Command("train", (TRAINED_MODEL, TRAINING_FILE, *OPTIONS), run),)
