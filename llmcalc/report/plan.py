@@ -16,9 +16,7 @@ from .numbers import BYTES, dollars, duration, percent, readable
 
 SHOWN, FEW = 3, 2  # rows of each group on a screen
 MOST_ALL = 30  # rows of the whole table
-HEADS = (
-    "layout: text", "step: number", "tokens/s per GPU: number 2", "MFU: number 1", "memory: number", "slower: number",
-)  # fmt: skip
+HEADS = "layout: name", "step: number", "MFU: number 1", "memory: number", "slower: number"
 
 
 def plan_document(result: TrainingPlan, spell: Callable[[Mapping[str, Any]], str] | None = None) -> Document:
@@ -44,8 +42,11 @@ def layout_text(layout: PlannedLayout) -> str:
     >>> layout_text(PlannedLayout({"tp": 8, "sp": True, "recompute": "full", "micro_batch": 2}, 1.0, 1, 1.0, 0.5, None))
     'tp 8 sp recompute full micro-batch 2'
     """
-    names = {"micro_batch": "micro-batch", "virtual_stages": "virtual stages", "zero_group": "zero group"}
-    parts = [names.get(name, name) + ("" if value is True else f" {value}") for name, value in layout.given.items()]
+    names = {"micro_batch": "micro-batch", "virtual_stages": "virtual", "zero_group": "of"}
+    parts = [
+        names.get(name, name) + ("" if value is True else f" {value}")
+        for name, value in layout.given.items() if (name, value) != ("micro_batch", 1)
+    ]  # fmt: skip
     return " ".join(parts)
 
 
@@ -73,8 +74,8 @@ def _batch(result: TrainingPlan) -> str:
 def _row(result: TrainingPlan, layout: PlannedLayout) -> tuple[Any, ...]:
     best = min(result.layouts.seconds.min(), layout.seconds)
     return (
-        layout_text(layout), duration(layout.seconds), three_digits(layout.tokens_per_second), percent(layout.mfu),
-        readable(layout.memory_bytes, BYTES), f"{100 * (layout.seconds / best - 1):.1f} %",
+        layout_text(layout), duration(layout.seconds), percent(layout.mfu), readable(layout.memory_bytes, BYTES),
+        f"{100 * (layout.seconds / best - 1):.1f} %",
     )  # fmt: skip
 
 
@@ -82,8 +83,8 @@ def _summary(result: TrainingPlan) -> Table:
     front, alike = result.front, result.indistinguishable
     step = max(len(front) // FEW, 1)
     groups = {
-        f"first of {len(result.layouts):,}": result.first(SHOWN),
-        f"as fast, simplest of {len(alike)}": alike[:SHOWN],
+        "fastest": result.first(SHOWN),
+        "as fast": alike[:SHOWN],
         "less memory": front[step::step][:FEW],
     }
     rows = [(name, *_row(result, layout)) for name, layouts in groups.items() for layout in layouts]
@@ -116,7 +117,8 @@ def _notes(result: TrainingPlan) -> Iterator[str]:
     fit = len(result.layouts)
     yield f"{result.valued:,} layouts were computed, of which {fit:,} fit in {readable(result.room, BYTES)}"
     error = 100 * table("training_plan")["ratio_error"]
-    yield f"the ratio of the times of two layouts has an error of {error:.0f} %"
+    alike = len(result.indistinguishable)
+    yield f"as fast: the simplest of the first {alike}, as the ratio of two times has an error of {error:.0f} %"
     if result.best:
         yield from (f"the interval is wider: {reason}" for reason in result.step.interval.reasons)
     else:

@@ -261,8 +261,8 @@ class _SharedWork:
         stages = {id(collectives): (part, collectives) for part, collectives in found}
         numbers = Counter(id(collectives) for _, collectives in found)
         replicas = self._replicas(model, doubled, [part for part, _ in stages.values()], zeros, n_batches)
-        whole, divided = (_on(model, changed(mesh, zero=zero)) for zero in (0, SHARDS_OPTIMIZER))
-        shards = [int(zero >= SHARDS_OPTIMIZER) for zero, _ in zeros]
+        divided = [(int(zero >= SHARDS_OPTIMIZER), group) for zero, group in zeros]
+        models = [_on(model, changed(mesh, zero=zero)) for zero in (0, SHARDS_OPTIMIZER)]
         values, known, works_of_stages = {**self.values, "b": sizes}, dict[object, Any](), list[StageWork]()
         for (key, (part, collectives)), exchanged in zip(stages.items(), replicas, strict=True):
             own = self._part(part)
@@ -283,10 +283,11 @@ class _SharedWork:
                     own.add(passes, each, times, seconds)
             forward, backward, *again = (Work(*(_column(field) for field in each)) for each in passes)
             joined = Work(*(np.concatenate(columns, axis=1) for columns in zip(*again, strict=True)))
-            optimizer = [optimizer_seconds(each, part, run.state_bytes) for each in (whole, divided)]
-            works_of_stages.append(
-                StageWork(forward, backward, joined, sends, exchanged, np.array(optimizer)[shards], numbers[key])
-            )
+            own_seconds = {
+                (at, group): optimizer_seconds(models[at], part, run.state_bytes, group) for at, group in {*divided}
+            }
+            optimizer = np.array([own_seconds[each] for each in divided])
+            works_of_stages.append(StageWork(forward, backward, joined, sends, exchanged, optimizer, numbers[key]))
         gathers = np.array([int(zero >= SHARDS_GRADIENTS) for zero, _ in zeros])
         shape = Shape(n_batches, chunk, gathers, shape_of(TrainingLayout(mesh, 1, NONE), machine.accelerator.node)[-1])
         factor = program.factor_on(machine.accelerator, machine.number_format)

@@ -200,7 +200,7 @@ class _Stage:
 
     def optimizer(self, state_bytes: float) -> float:
         """Return the time of the optimizer step, with ``state_bytes`` of states and master copy per parameter."""
-        return optimizer_seconds(self.model, self.part, state_bytes) * self.trained_share
+        return optimizer_seconds(self.model, self.part, state_bytes, self.layout.zero_group) * self.trained_share
 
 
 def outside_operations(part: Architecture, model: TrainingKernels, columns: int, tokens: float) -> Iterator[Passes]:
@@ -213,13 +213,20 @@ def outside_operations(part: Architecture, model: TrainingKernels, columns: int,
         yield model.summed(sums * tokens * stack.d_model / (model.mesh.tp if model.mesh.sp else 1), sums)
 
 
-def optimizer_seconds(model: TrainingKernels, part: Architecture, state_bytes: float) -> float:
+def optimizer_seconds(
+    model: TrainingKernels, part: Architecture, state_bytes: float, zero_group: int | None = None
+) -> float:
     """Return the time of the optimizer step of all parameters of a stage.
 
-    It reads the gradients twice, once for their norm, and writes the weights.
+    It reads the gradients twice, once for their norm, and writes the weights. Only ``zero_group`` ranks share states.
     """
     mesh = model.mesh
     replicas = {False: mesh.replicas, True: mesh.expert_replicas}
+    if zero_group:
+        replicas = {
+            is_expert: min(number, max(zero_group // (mesh.ep if is_expert else 1), 1))
+            for is_expert, number in replicas.items()
+        }
     is_sharded = mesh.zero >= SHARDS_OPTIMIZER
     trained = trained_weights(part, mesh).items()
     updated = sum(own / (replicas[is_expert] if is_sharded else 1) for (_, is_expert, _), (own, _) in trained)
