@@ -31,7 +31,7 @@ METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 # settings that save memory and cost time
 SAVINGS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("", {"recompute": "none"}),
+    ("", {}),
     ("recomputation", {"recompute": "full"}),
     ("recomputation, fused loss", {"recompute": "full", "loss": "fused"}),
 )

@@ -186,7 +186,7 @@ def _recipes(architecture: Architecture, typed: dict[str, Any], gpus: dict[str, 
     found = find_recipes(architecture, **gpus, **settings(given, chosen))
 
     def spell(recipe: Recipe) -> str:
-        own = {**typed, "lora_rank": None, "lora_targets": [], **recipe.settings}
+        own = {**typed, "lora_rank": None, "lora_targets": [], "recompute": "none", **recipe.settings}  # asks for one
         own["lora_targets"] = list(own["lora_targets"])
         return COMMANDS[0].line({**own, "training": True, "batch": recipe.batch or typed["batch"]})
 
