@@ -22,7 +22,7 @@ PRICE = Setting("price", float, above=0, needs=OF_GPU, metavar="DOLLARS", exampl
                 help="Price in US dollars per GPU-hour (default: quoted prices).")  # fmt: skip
 MEASURED_TIME = (
     Setting("step_time", AMOUNT, needs=(*OF_GPU, "step_tokens"), metavar="TIME",
-            help="Measured time of a step, such as 12.3s (needs {batch_tokens})."),
+            help="Measured time of a step, such as 12.3s (needs the tokens of a step)."),
     Setting("tokens_per_s", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="tokens-per-second",
             help="Measured tokens per second on all GPUs, such as 400k."),
     Setting("hours", AMOUNT, needs=OF_GPU, metavar="AMOUNT", option="gpu-hours",
@@ -64,7 +64,7 @@ NETWORK = Setting(
 STEP = (
     Setting("batch", int, least=1, help="Sequences of a step on all GPUs."),
     changed(MICRO_BATCH, default=None, needs=(), help="Sequences per micro-batch on each rank (default: the fastest)."),
-    Setting("seq", int, least=1, typed=str, metavar="TOKENS", help="Sequence length in tokens."),
+    Setting("seq", int, least=1, help="Sequence length in tokens."),
     changed(RECOMPUTE, needs=()),
     Setting("attention", str, choices=("flash", "eager"), help="Attention: flash, or eager if scores are stored."),
     changed(ZERO_GROUP, needs=()),

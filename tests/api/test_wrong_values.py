@@ -274,6 +274,7 @@ FUNCTIONS: Table = {
         "rank": ("name", "memory", {}), "max_pp": ("count", 1, {}), "node": ("count", 2, {}),
         "network_gbytes_per_gpu": ("positive", 25, {}), "stack": ("text", "torchtitan", {}),
         "precision": ("name", "bf16", {}), "price": ("positive", 3, {}),
+        "fix": ("names", {"dp": 2}, {}), "include": ("names", ["tp=2"], {}),
     }),
     "check_log": ({"path": LOG}, {
         "path": ("name", LOG, {}), "gpu": ("name", "h100", {}), "model": ("name", "llama3.1-8b", {}),
@@ -322,7 +323,8 @@ FUNCTIONS: Table = {
         "optimizer": ("name", "sgd", {}), "fit": ("name", None, {}), "lora_rank": ("count", 7, {}),
         "lora_targets": ("names", ["wq"], {"lora_rank": 7}),
         "step_time": ("positive", 20.5, {**ON_GPUS, "batch_tokens": 10**6}), "tokens_per_s": ("positive", 4e5, ON_GPUS),
-        "hours": ("positive", 1000, ON_GPUS), "calibration": ("name", llmcalc.calibrate([TIMED]), ON_GPUS),
+        "hours": ("positive", 1000, ON_GPUS),
+        "zero_group": ("count", 2, {**ON_GPUS, "mesh": llmcalc.Mesh(dp=8, zero=3)}), "calibration": ("name", llmcalc.calibrate([TIMED]), ON_GPUS),
     }),
     "scale": (PLAN, {
         "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),
