@@ -15,7 +15,7 @@ from ..yaml_reader import locate_error, read_yaml
 from .engines import Engine
 from .fields import Checked, Count, Fraction, Range, Rate, Size, Sourced, Text
 from .hardware import Accelerator, Instance
-from .times import Acceptance, EngineSteps, Kernels, KernelTable, ProgramFacts, TimeSpread, TrainingTimes
+from .times import Acceptance, EngineSteps, Kernels, KernelTable, ProgramFacts, ProgramLaunch, TimeSpread, TrainingTimes
 from .training_files import TrainingProgram
 from .validation import Model, json_schema
 
@@ -353,6 +353,7 @@ TABLES: dict[str, Any] = {
     "data/hf/*": ConfigKeys,
     "data/instances/*": dict[str, Instance],
     "data/kernels": Kernels,
+    "data/launches": dict[str, ProgramLaunch],
     "data/mixtures": dict[str, Mixture],
     "data/modelfile": ModelfileTable,
     "data/optimizers": dict[str, Optimizer],
@@ -368,6 +369,7 @@ TABLES: dict[str, Any] = {
     "data/text_models": dict[str, Text],
     "data/training_files/*": dict[str, TrainingProgram],
     "data/task_heads": dict[str, list[TaskHead]],
+    "data/training_plan": dict[Literal["ratio_error"], Rate],
     "data/training_programs": dict[str, ProgramFacts],
     "data/training_time": TrainingTimes,
     "data/time_errors": dict[str, TimeSpread],

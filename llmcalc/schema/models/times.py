@@ -187,3 +187,15 @@ class ProgramFacts(Sourced):
     dispatcher: Text | None = None
     gradient_bits: Size | None = None
     lora_targets: list[Text] | None = None
+
+
+class ProgramLaunch(Sourced):
+    """How a training program is started: its command, and its option for each part of a layout.
+
+    A text is an option, with ``{value}`` for the value, and a mapping has a text for each value.
+    """
+
+    title: Text
+    command: Text
+    options: dict[str, Text | dict[str, Text]]
+    refused: dict[str, list[bool | int | Text]] = Field({})
