@@ -54,7 +54,7 @@ recipe = llmcalc.find_recipes(model, "rtx4090").best
 machine = llmcalc.machine("h100:512", mfu=0.4)
 plan = llmcalc.scale(gpu=machine, days=30, laws=["hoffmann-3"])
 hours = llmcalc.train(model, "15T", gpu=machine).hours
-fastest: float = llmcalc.plan("gpt2", "h100:2", batch_tokens="32k").best.seconds
+fastest = [each.seconds for each in llmcalc.plan("gpt2", "h100:2", batch_tokens="32k").indistinguishable]
 pace: float = llmcalc.step_time(model, "h100:8", tp=8, batch=64).seconds
 step = llmcalc.rl(model, "h100:8")
 llmcalc.serve(model, "h100"), llmcalc.serving_front(model, "h100", isl=1000, osl=500)

@@ -16,7 +16,7 @@ from ..cli.table import GROUPS, PROGRAM, split
 from ..cli.texts import texts
 
 MOST = 60  # items of a list
-HIDDEN = ("verify", "web")
+HIDDEN = ("plan", "verify", "web")
 OUTPUT = ("--output", "--force", "--color")  # without use in the page
 Item = tuple[str, str]
 

@@ -32,8 +32,10 @@ from ..data import tables
 Message = dict[str, Any]
 LONGEST_LINE = 10_000  # characters
 LARGEST_PAGE, LARGEST_TEXT = 8_000_000, 400_000  # characters of an answer
+NEEDS_NUMPY = "needs NumPy, which the page does not have"
 REFUSED = {
-    "verify": "needs NumPy, which the page does not have",
+    "verify": NEEDS_NUMPY,
+    "plan": NEEDS_NUMPY,
     "web build": "cannot run in the page itself",
     "web serve": "cannot run in the page itself",
 }

@@ -324,7 +324,8 @@ FUNCTIONS: Table = {
         "lora_targets": ("names", ["wq"], {"lora_rank": 7}),
         "step_time": ("positive", 20.5, {**ON_GPUS, "batch_tokens": 10**6}), "tokens_per_s": ("positive", 4e5, ON_GPUS),
         "hours": ("positive", 1000, ON_GPUS),
-        "zero_group": ("count", 2, {**ON_GPUS, "mesh": llmcalc.Mesh(dp=8, zero=3)}), "calibration": ("name", llmcalc.calibrate([TIMED]), ON_GPUS),
+        "zero_group": ("count", 2, {**ON_GPUS, "mesh": llmcalc.Mesh(dp=8, zero=3)}),
+        "calibration": ("name", llmcalc.calibrate([TIMED]), ON_GPUS),
     }),
     "scale": (PLAN, {
         "model": ("name", "gpt2", {}), "compute": ("from 1", "1e22", {}),

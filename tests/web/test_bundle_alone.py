@@ -55,7 +55,7 @@ def ask(folder: Path, *messages: object) -> list[Any]:
 
 def is_run(line: str) -> bool:
     """Return whether the page runs an example. It refuses some commands, and to write files."""
-    return not line.startswith(("llmcalc web", "llmcalc verify")) and " -o " not in line
+    return not line.startswith(("llmcalc web", "llmcalc verify", "llmcalc plan")) and " -o " not in line
 
 
 def test_examples_run(folder: Path) -> None:

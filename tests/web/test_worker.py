@@ -75,6 +75,7 @@ def test_files_of_a_message_can_be_named() -> None:
     ("line", "said"),
     [
         ("verify gpt2", "verify needs NumPy, which the page does not have\n  install llmcalc and run: llmcalc verify"),
+        ("plan gpt2", "plan needs NumPy, which the page does not have\n  install llmcalc and run: "),
         ("web build -o x", "web build cannot run in the page itself"),
         ("web", "web serve cannot run in the page itself"),
         ("import gpt2 -o x.yaml", "-o: the page cannot write a file"),

@@ -26,7 +26,7 @@ export function mount(root, { line = "", onRun } = {}) {
   const form = make("form", { class: "line-form", onsubmit: (event) => { event.preventDefault(); run(); } },
     make("label", { for: "line" }, "llmcalc"), make("span", { class: "line-field" }, input, list), runs, halts);
   const help = make("p", { class: "line-help" },
-    "Any command but verify. Drop files here (config.json, .gguf, .safetensors, preset, engine log) to name them, or ",
+    "Any command but verify and plan. Drop files here (config.json, .gguf, .safetensors, preset, engine log) to name them, or ",
     make("label", { for: "line-files" }, "choose files"), chooser, ".");
   const status = make("p", { class: "line-status", role: "status" });
   const result = make("div", { class: "line-result" });
