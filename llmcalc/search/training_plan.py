@@ -340,8 +340,8 @@ def find_training_plan(given: Mapping[str, Any]) -> TrainingPlan:
     run = Run(
         architecture, seq, seq, machine=machine, extend=True, program=program(own["stack"]), batch_tokens=seq,
     )  # fmt: skip
-    given = own["batch_tokens"]
-    wanted = _usual_tokens(run) if given is None else whole_number(given, "batch_tokens")
+    tokens = own["batch_tokens"]
+    wanted = _usual_tokens(run) if tokens is None else whole_number(tokens, "batch_tokens")
     sequences = _rounded(wanted / seq, machine.count, fix)
     run = changed(run, tokens=sequences * seq, batch_tokens=sequences * seq)
     most = {"pp": own["max_pp"]} if own["max_pp"] else {}

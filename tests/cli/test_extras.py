@@ -20,7 +20,7 @@ ENGINES = {"serve", "latency"}  # in which extras draft tokens
 LINES = {
     "fit": "--training --optimizer sgd --gpu h100 --seq 97", "rl": "--gpu h100", "traffic": "--seq 97",
     "sweep": "params.total --over batch=3,5", "compare": MODEL_NAME, "explain": "params", "scale": "--tokens 1T",
-    "check": "--max-params 1B", "communication": "--tp 2", "train": "--tokens 1B",
+    "plan": "--gpu h100:8", "check": "--max-params 1B", "communication": "--tp 2", "train": "--tokens 1B",
 }  # fmt: skip
 
 

@@ -17,8 +17,8 @@ ASSUMPTION = "modelled as dense"  # of gpt3
 LINES = (
     "flops {}", "traffic {}", "communication {} --tp 8", "memory {}", "memory {} --training", "train {}",
     "compare {} gpt2", "fit {} --gpu h100:8", "serve {} --gpu h200:8 --max-model-len 1k", "latency {} --gpu h100:8",
-    "rl {} --gpu h100:8",     "explain {} params --depth 0", "sweep {} params.total --over seq=1k,2k",
-    "scale {} --tokens 1T",
+    "rl {} --gpu h100:8", "plan {} --gpu h100:8", "explain {} params --depth 0",
+    "sweep {} params.total --over seq=1k,2k", "scale {} --tokens 1T",
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ RESULTS: dict[str, Any] = {
     "Plan": lambda: llmcalc.scale(MODEL, tokens=1e10),
     "Traffic": lambda: llmcalc.traffic(MODEL),
     "TrainingTime": lambda: llmcalc.step_time(MODEL, "h100:2", zero=3, seq=17),
+    "TrainingPlan": lambda: llmcalc.plan(MODEL, "h100:2", seq=17),
     "Training": lambda: llmcalc.train(MODEL, 10**9, seq=17),
     "Checked": lambda: llmcalc.check(MODEL),
     "Calibration": lambda: llmcalc.calibrate(Path(__file__).parents[1] / "serving_rows.csv"),

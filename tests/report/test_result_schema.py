@@ -90,6 +90,8 @@ LINES = [
     f"calibrate {Path(__file__).parents[1] / 'serving_rows.csv'}",
     "scale llama3-8b --tokens 1T",
     "scale --gpu h100:512 --days 30",
+    "plan gpt2 --gpu h100:8",
+    "plan gpt2 --gpu h100:8 --include tp=2",
     "train gpt2 --tokens 1T --gpu h100:8",
     "train gpt3 --tokens 300B",
     "laws list",

@@ -7,7 +7,7 @@ from typing import Any
 from ...core.errors import InputError
 from ...inputs.training_settings import PLAN, PLAN_GPU
 from ..memory_options import settings
-from ..options import ALL, LOADING, MODEL, NOTES, OUTPUT, load_model
+from ..options import ALL, MODEL, NOTES, OUTPUT, READING, load_model
 from ..output import Answer, printed
 from ..spec import Command, option_of
 
@@ -24,9 +24,9 @@ def run(model: str, gpu: str | None, **given: Any) -> Answer:
     if gpu is None:
         raise InputError("missing GPU", parameter="gpu", hint="use a name such as {gpu=h100:512}")
     result = plan(load_model(model, given), gpu, **settings(given, OTHERS))
-    names = ("stack", "precision", *(option.name for option in LOADING))
+    names = ("stack", "precision", *(option.name for option in READING))
     asked = {"model": model, "gpu": gpu, **{name: given[name] for name in names}}
     return plan_document(result, lambda layout: load("train").line({**asked, **layout})), result.fits
 
 
-COMMANDS = (Command("plan", (MODEL, GPU, *OTHERS, *LOADING, *OUTPUT, NOTES, ALL), run),)
+COMMANDS = (Command("plan", (MODEL, GPU, *OTHERS, *READING, *OUTPUT, NOTES, ALL), run),)
