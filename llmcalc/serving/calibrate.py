@@ -152,16 +152,21 @@ def file_name(rows: object) -> str:
 
 def _read(rows: Iterable[Numbered], file: str) -> Iterator[Measurement]:
     """Yield the measurements of numbered rows."""
-    for count, (place, where, row) in enumerate(rows, 1):
-        if count > MOST_ROWS:
-            raise InputError(f"more than {MOST_ROWS:,} rows", where=file, hint="use fewer of them")
+    for place, where, row in rows:
         if not isinstance(row, Mapping):
             raise InputError(f"a row must be a mapping, not {short_repr(row)}", parameter="rows")
         yield Measurement(place, where, *_measured(where, row))
 
 
 def numbered_rows(rows: object) -> Iterator[Numbered]:
-    """Yield rows with their places, which errors in a file state with its name."""
+    """Yield rows with their places, which errors in a file state with its name. An endless iterator is refused."""
+    for count, numbered in enumerate(_numbered(rows), 1):
+        if count > MOST_ROWS:
+            raise InputError(f"more than {MOST_ROWS:,} rows", where=file_name(rows), hint="use fewer of them")
+        yield numbered
+
+
+def _numbered(rows: object) -> Iterator[Numbered]:
     if isinstance(rows, str | os.PathLike):
         path = str(os.fspath(rows))
         yield from ((f"line {line}", f"{path}:{line}", row) for line, row in file_rows(path, MOST_BYTES))

@@ -17,7 +17,6 @@ from ..inputs.training_settings import TIMED_STEP
 from ..schema.preset_files import read_text
 from ..serving.calibrate import (
     IMPLAUSIBLE,
-    MOST_ROWS,
     Numbered,
     file_name,
     new_calibration,
@@ -74,9 +73,7 @@ def fit_steps(rows: Iterable[Numbered], step: Mapping[str, Any], name: str) -> C
             raise UnknownNameError("argument of step_time", each, [own for own in KNOWN if own not in MEASURED])
     left_out: dict[str, str] = {}
     found: dict[tuple[str, str, str, str, str], list[_Steps]] = {}
-    for count, (place, where, row) in enumerate(rows, 1):
-        if count > MOST_ROWS:
-            raise InputError(f"more than {MOST_ROWS:,} rows", where=name, hint="use fewer of them")
+    for place, where, row in rows:
         if not isinstance(row, Mapping):
             raise InputError("a row must be a mapping", where=where)
         steps = _steps(place, where, {**step, **dict(_given(where, row))})

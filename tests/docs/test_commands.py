@@ -66,6 +66,10 @@ def test_every_command_works(page: str, line: str, tmp_path: Path) -> None:
     (source,) = [path for path in PAGES if path.name == page]
     for name, content in screens.files(source.read_text("utf-8")).items():
         (tmp_path / name).write_text(content, "utf-8")
+    for earlier in [each for own, each in commands() if own == page]:  # which write a file that this one reads
+        written = re.search(r" -o (\S+)$", earlier)
+        if written and written[1] in line.split() and earlier != line:
+            assert screens.run(earlier, str(tmp_path)).returncode == OK
     done = screens.run(line, str(tmp_path))
     assert done.returncode == (NO if "✗" in done.stdout else OK), done.stderr
     assert done.stdout

@@ -8,9 +8,11 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -72,17 +74,20 @@ def test_the_worker_has_the_policy_of_the_page(port: int) -> None:
 def test_the_command_serves_until_interrupted(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>page</h1>")
     words = [sys.executable, "-m", "llmcalc", "web", str(tmp_path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout
-        assert running.stderr
-        url = running.stdout.readline().split()[0]
-        with socket.create_connection((HOST, int(url.rstrip("/").rpartition(":")[2]))) as closed:  # as browsers do
-            closed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        with urlopen(url, timeout=10) as answer:
-            assert answer.read() == b"<h1>page</h1>"
-        running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=20) == 130
-        assert not running.stderr.read()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    with subprocess.Popen(words, preexec_fn=heard, **pipes) as running:
+        try:
+            url = running.stdout.readline().split()[0]  # type: ignore[union-attr]
+            with socket.create_connection((HOST, int(url.rstrip("/").rpartition(":")[2]))) as closed:  # as browsers do
+                closed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with urlopen(url, timeout=10) as answer:
+                assert answer.read() == b"<h1>page</h1>"
+            running.send_signal(signal.SIGINT)
+            assert running.wait(timeout=20) == 130
+            assert not running.stderr.read()  # type: ignore[union-attr]
+        finally:
+            running.kill()  # else a failure would wait for it without end
 
 
 @pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/inner/", "/none"])
