@@ -59,9 +59,9 @@ def resized(config: dict[str, Any], number: int) -> dict[str, Any]:
 
 def ours() -> None:
     found = list(configs())
-    from llmcalc.core.architecture import declare
+    from llmcalc.core.architecture import shared_declaration
 
-    declare.cache_clear()
+    shared_declaration.cache_clear()
     first = [milliseconds(count, config) for config in found]
     again = [milliseconds(count, resized(config, 8)) for config in found]
     many = [resized(random.Random(number).choice(found), number) for number in range(MANY)]

@@ -370,9 +370,21 @@ def model_of(architecture: Architecture) -> tuple[Architecture, int]:
     return architecture, 0
 
 
-@lru_cache(maxsize=8192)
 def declare(layer: Layer) -> Declaration:
-    """Return the declaration of a layer. Equal layers share one cached declaration."""
+    """Return the declaration of a layer. Equal layers share one, and each keeps its own as long as it lives.
+
+    So the identity of a declaration can be a key, however many layers of other models are declared between two uses.
+    """
+    own = layer.__dict__
+    if "_declaration" not in own:
+        own["_declaration"] = shared_declaration(layer)
+    found: Declaration = own["_declaration"]
+    return found
+
+
+@lru_cache(maxsize=8192)
+def shared_declaration(layer: Layer) -> Declaration:
+    """Return the declaration of all layers that equal this one."""
     return layer.declare().bind(layer)
 
 

@@ -38,9 +38,9 @@ def _a_wrong_declaration(monkeypatch: pytest.MonkeyPatch) -> Any:
         return declaration
 
     monkeypatch.setattr(Mlp, "declare", wrong)
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
     yield
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
 
 
 @pytest.fixture

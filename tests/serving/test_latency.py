@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import llmcalc
 from llmcalc.cli.main import main
+from llmcalc.core.architecture import shared_declaration
 from llmcalc.core.errors import InputError
 from llmcalc.core.record import changed
 from llmcalc.report.latency import roofline
@@ -33,6 +34,17 @@ def test_the_parts_are_the_whole(settings: dict[str, Any]) -> None:
     assert sum(found.by_bound.values()) == pytest.approx(found.seconds)
     assert sum(part.moved for part in found.parts) == pytest.approx(found.total.moved)
     assert found.low < found.seconds < found.high
+
+
+@pytest.mark.parametrize("model", ["llama3-8b", "mixtral", "nemotron-h-8b"])
+def test_the_parts_are_the_whole_after_many_other_models(model: str) -> None:
+    """A model that stays loaded is asked again when the shared declarations of its layers have been given up."""
+    architecture = llmcalc.load(model)
+    for context in (307, 811):
+        found = llmcalc.latency(architecture, "h200:2", context=context)
+        shared_declaration.cache_clear()
+        assert sum(child.value for child in latency_tree(found).children) == pytest.approx(found.seconds * 1e9)
+        shared_declaration.cache_clear()
 
 
 def test_the_mode_follows_from_the_lengths() -> None:

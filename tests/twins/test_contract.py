@@ -821,7 +821,7 @@ def _no_declarations(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for kind in layers.kinds():
         monkeypatch.setattr(layers.find(kind)[0], "declare", refuse)
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
 
 
 @pytest.mark.usefixtures("_no_declarations")
@@ -870,10 +870,10 @@ def test_mistakes_in_declarations_are_detected(mistake: str, monkeypatch: pytest
         return declaration
 
     monkeypatch.setattr(kind, "declare", mistaken)
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
     architecture = replace(llmcalc.load(model), stacks=decoder_of(model, mistake))
     found = {check.quantity for check in failures(verify(architecture))}
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
     assert any("matmul FLOPs" in quantity for quantity in found)
 
 
@@ -899,9 +899,9 @@ def test_double_counted_experts_are_detected(monkeypatch: pytest.MonkeyPatch) ->
         return declaration
 
     monkeypatch.setattr(Moe, "declare", mistaken)
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
     found = failures(verify(replace(llmcalc.load("mixtral"), stacks=decoder_of("mixtral", "twice"))))
-    core.declare.cache_clear()
+    core.shared_declaration.cache_clear()
     assert {"parameters", "active parameters"} <= {check.quantity for check in found}
 
 

@@ -30,10 +30,10 @@ MOVED, MOVED_IN_DECODE = MOVES = "matmul traffic, forward", "matmul traffic, 3 d
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
     """Declarations are cached; those with a mistake must be read, and must be forgotten."""
-    for cached in (core.declare, run_alone):
+    for cached in (core.shared_declaration, run_alone):
         cached.cache_clear()
     yield
-    for cached in (core.declare, run_alone):
+    for cached in (core.shared_declaration, run_alone):
         cached.cache_clear()
 
 

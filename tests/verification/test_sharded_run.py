@@ -11,7 +11,7 @@ import pytest
 
 import llmcalc
 from llmcalc.calc.sharding import Mesh
-from llmcalc.core.architecture import Block, Branch, Named, Run, Stack, Sublayer, declare
+from llmcalc.core.architecture import Block, Branch, Named, Run, Stack, Sublayer, shared_declaration
 from llmcalc.core.declaration import Declaration
 from llmcalc.core.equation import renamed
 from llmcalc.core.errors import InputError, UnsupportedError
@@ -168,11 +168,11 @@ def test_the_input_has_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(Mlp, "declare", with_another_name)
-    declare.cache_clear()
+    shared_declaration.cache_clear()
     try:
         test_parallel_branches_share_their_reductions("sp")
     finally:
-        declare.cache_clear()
+        shared_declaration.cache_clear()
 
 
 def test_the_declarations_that_the_run_has_corrected() -> None:
