@@ -251,9 +251,11 @@ def mesh_on(settings: Mapping[str, Any], count: int) -> Mesh:
     etp = settings.get("etp") or (1 if dp % (settings.get("ep") or 1) else None)
     mesh = mesh_settings({**settings, "dp": dp, "etp": etp})
     if mesh.ranks != count:
-        text = f"dp · tp · pp · cp is {mesh.ranks}, but there are {count:,} GPUs"
+        is_chosen = not settings.get("dp")  # nobody has asked for that number of replicas
+        names, product = ("tp · pp · cp", others) if is_chosen else ("dp · tp · pp · cp", mesh.ranks)
+        text = f"{names} is {product:,}, but there are {count:,} GPUs"
         hint = "set {tp}, {pp} and {cp} so that their product divides the GPUs"
-        raise InputError(text, parameter="dp" if settings.get("dp") else "gpu", hint=hint)
+        raise InputError(text, parameter="gpu" if is_chosen else "dp", hint=hint)
     return mesh
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from ..core.record import record
+from ..core.errors import nearest, short_repr
+from ..core.record import changed, record
 from ..data import table
 from ..estimate.hardware import Accelerator
 from .schedule import Overlaps, TrainingCoefficients
@@ -72,8 +73,18 @@ def programs() -> dict[str, Program]:
 
 
 def program(name: str | None) -> Program:
-    """Return a program by name. What an unknown program runs at the same time is assumed."""
-    return programs().get(name or ANY, programs()[ANY])
+    """Return a program by name. That of another name is any program, and its title says so.
+
+    >>> program("torchtitan").title, program("megatron-ml").title
+    ('torchtitan', "any program ('megatron-ml' is unknown; did you mean megatron-lm?)")
+    """
+    known = programs()
+    if (name or ANY) in known:
+        return known[name or ANY]
+    own = str(name)
+    near = nearest(own, [each for each in known if each[:1] == own[:1].lower()], 1)
+    likely = f"; did you mean {near[0]}?" if near else ""
+    return changed(known[ANY], name=own, title=f"any program ({short_repr(own)} is unknown{likely})")
 
 
 def coefficients() -> TrainingCoefficients:

@@ -29,7 +29,7 @@ class TrainingTime(NotebookDisplay):
         flops: model FLOPs of the step on all GPUs.
         peak: FLOP/s of one GPU in the number format of the matrix products.
         origin: ``given``, ``fastest`` (of the usual layouts that fit) or ``without room`` (no usual layout fits).
-        program: title of the training program, or empty for any.
+        program: title of the training program, which says if it is unknown, or empty if none is named.
         calibrated: measured steps that calibrate the time, or None.
     """
 

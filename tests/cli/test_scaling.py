@@ -281,7 +281,7 @@ BAD = {
     "train gpt3 --tokens 1T --mfu 40%": "add --gpu",
     "train gpt3 --tokens 1T --dp 8": "add --gpu",
     "train gpt3 --tokens 1T --watts 500": "add --gpu",
-    "train gpt3 --tokens 1T --gpu h100:8 --tp 3": "dp · tp · pp · cp is 6, but there are 8 GPUs",
+    "train gpt3 --tokens 1T --gpu h100:8 --tp 3": "tp · pp · cp is 3, but there are 8 GPUs",
     "train gpt3 --tokens 1T --gpu h100 --precision fp4": "known formats: ",
     "train gpt3 --tokens 1T --gpu h100 --pue 0.5": "must be a number of at least 1",
     "train gpt3 --tokens 1T --gpu h100 --price 0": "--price",

@@ -10,6 +10,7 @@ import llmcalc
 from llmcalc import Mesh
 from llmcalc.calc.memory.pipeline import stage_memories, states_fit
 from llmcalc.core.errors import InputError
+from llmcalc.core.record import changed
 from llmcalc.core.workload import Workload
 from llmcalc.training.programs import program, programs
 from llmcalc.training.run import read_run
@@ -82,7 +83,9 @@ def test_an_unknown_program_has_the_wider_interval() -> None:
     known, other = (llmcalc.step_time("llama3-8b", "h100:8", zero=3, batch=64, seq=4096, stack=name)
                     for name in ("torchtitan", "homegrown"))  # fmt: skip
     assert other.high / other.low > known.high / known.low
-    assert other.program == ""
+    assert other.program == "any program ('homegrown' is unknown)"
+    assert "any program ('megatron' is unknown; did you mean megatron-" in llmcalc.step_time(
+        "llama3-8b", "h100:8", stack="megatron", zero=3).program  # fmt: skip
     assert known.program == "torchtitan"
 
 
@@ -113,7 +116,9 @@ def test_attention_is_slower_in_older_generations_of_flash_attention() -> None:
 
 
 def test_programs_have_facts_and_factors() -> None:
-    assert program("no such program") is programs()[""]
+    assert program(None) is program("") is programs()[""]
+    other = program("no such program")
+    assert changed(other, name="", title=programs()[""].title) == programs()[""]
     for name, each in programs().items():
         assert each.title
         assert each.name == name
