@@ -17,7 +17,7 @@ from ..training.measured import (
 )
 from ..training.result import Training
 from .document import Fact, Table, columns
-from .numbers import about, duration, percent
+from .numbers import about, duration, duration_range, percent
 from .provenance import three_digits
 from .training_step import LEAST_SHARE
 
@@ -54,7 +54,7 @@ def measured_facts(run: Training) -> Iterator[Fact]:
     if found.setting != HOURS and found.seconds and found.step_tokens:
         yield Fact("step", duration(found.seconds), note=f"measured; {found.step_tokens:,} tokens")
         if timed and found.modelled:
-            ends = f"{duration(found.modelled.low)} to {duration(found.modelled.high)}"
+            ends = duration_range(found.modelled.best, found.modelled.low, found.modelled.high)
             yield Fact("modelled", duration(found.modelled.best), note=timed.basis, interval=ends)
     remarks = {AT_PEAK: f": {about(machine.peak, '')} FLOP/s in {machine.number_format}"}
     remarks[UNEXPLAINED] = f": {FOUND[found.verdict]}"

@@ -115,10 +115,24 @@ def duration(seconds: float, *ends: float) -> str:
     >>> duration(0.0071, 0.0059, 0.011)
     '7.10 ms (5.90 to 11.0 ms)'
     """
-    units = ((1e6, "µs"), (1e3, "ms"), (1.0, "s"), (1 / 3600, "h"))
-    factor, unit = next((each for each in units if seconds * each[0] < 999.5), units[-1])
+    factor, unit = _time_unit(seconds)
     text = f"{three_digits(seconds * factor)} {unit}"
-    return f"{text} ({' to '.join(three_digits(end * factor) for end in ends)} {unit})" if ends else text
+    return f"{text} ({duration_range(seconds, *ends)})" if ends else text
+
+
+def duration_range(seconds: float, *ends: float) -> str:
+    """Format the ends of the range of a time in the unit of the time itself.
+
+    >>> duration_range(818, 562, 1191)
+    '562 to 1,191 s'
+    """
+    factor, unit = _time_unit(seconds)
+    return f"{' to '.join(three_digits(end * factor) for end in ends)} {unit}"
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    units = ((1e6, "µs"), (1e3, "ms"), (1.0, "s"), (1 / 3600, "h"))
+    return next((each for each in units if seconds * each[0] < 999.5), units[-1])
 
 
 def percent(share: float) -> str:

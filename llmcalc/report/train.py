@@ -27,7 +27,7 @@ from .flops import HALF_OF, HALF_REASON, convention_table, matmul_by_component, 
 from .heading import derivation, model_document, non_defaults, run_line, workload_inputs
 from .measured_training import measured_answer, measured_facts, measured_tables
 from .memory import BYTES, fit_line, mesh_line, verdict
-from .numbers import about, duration, percent
+from .numbers import about, duration, duration_range, percent
 from .provenance import (
     assumptions,
     cost_fact,
@@ -116,9 +116,11 @@ def _summary(run: Training) -> Iterator[Fact]:
         yield from measured_facts(run)
     elif timed:
         rests = f"{timed.tokens:,} tokens; {timed.basis}"
-        yield Fact("step", duration(timed.seconds), note=rests, interval=_ends(duration, timed.low, timed.high))
+        ends = duration_range(timed.seconds, timed.low, timed.high)
+        yield Fact("step", duration(timed.seconds), note=rests, interval=ends if timed.low < timed.high else "")
+        low, high = timed.utilisation.low, timed.utilisation.high
         yield Fact("MFU", percent(timed.mfu), note=f"of {about(machine.peak, '')} FLOP/s in {machine.number_format}",
-                   interval=_ends(percent, timed.utilisation.low, timed.utilisation.high))  # fmt: skip
+                   interval=f"{percent(low)} to {percent(high)}" if low < high else "")  # fmt: skip
     if answer is None:
         return
     yield _spread("days", answer.days, _restarts(run))
@@ -144,10 +146,6 @@ def _summary(run: Training) -> Iterator[Fact]:
     if timed and not run.measured:
         (largest, share), *others = main_parts(timed)
         yield Fact(largest, share, note=" · ".join(f"{name} {share}" for name, share in others))
-
-
-def _ends(text: Any, low: float, high: float) -> str:
-    return f"{text(low)} to {text(high)}" if low < high else ""
 
 
 def _spread(label: str, span: Span, note: str) -> Fact:

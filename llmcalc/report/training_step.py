@@ -13,7 +13,7 @@ from ..training.training_time import FASTEST, TrainingTime
 from .document import Cell, Document, Table, columns
 from .heading import model_document
 from .memory import mesh_line
-from .numbers import duration, percent
+from .numbers import duration, duration_range, percent
 from .provenance import three_digits
 
 LEAST_SHARE = 0.005  # of a part of a step in a line
@@ -63,18 +63,17 @@ def _parts(timed: TrainingTime) -> Table:
     step, speed = timed.step, timed.tokens_per_second
     heads = columns("part: name", "time: name", "share: share")
     parts = [(name, duration(seconds), seconds / step.seconds) for name, seconds in step.parts.items()]
-    low, high = duration(timed.low), duration(timed.high)
-    title = f"a step by its operations: {low} to {high}, {three_digits(speed)} tokens/s per GPU"
+    ends = duration_range(timed.seconds, timed.low, timed.high)
+    title = f"a step by its operations: {ends}, {three_digits(speed)} tokens/s per GPU"
     return Table(title, heads, [*parts, ("total", duration(step.seconds), 1.0)])
 
 
 def step_document(timed: TrainingTime) -> Document:
     """Build the report of a step without a run."""
-    ends = (duration(timed.low), duration(timed.high))
     rate = f"{three_digits(timed.tokens_per_second)} tokens/s per GPU, MFU {percent(timed.mfu)}"
     return model_document(
         timed.architecture, "step_time", lambda: ({}, timed.to_dict()), f" on {timed.gpus} GPUs",
-        answer=f"{duration(timed.seconds)} a step ({' to '.join(ends)}), {rate}", tables=(_parts(timed),),
+        answer=f"{duration(timed.seconds, timed.low, timed.high)} a step, {rate}", tables=(_parts(timed),),
         lines=(mesh_line(timed.step.layout.mesh),), notes=_layout_notes(timed),
     )  # fmt: skip
 
