@@ -173,8 +173,9 @@ def contradictions(layer: Any) -> Iterator[tuple[str, str]]:
 def inherit_docs(kind: Kind) -> Kind:
     """Add the field descriptions of the base class to the docstring of a derived class."""
     base = next(base.__doc__ or "" for base in kind.__mro__[1:] if "Attributes:" in (base.__doc__ or ""))
-    text, _, own = (kind.__doc__ or "").strip().partition("\n\n    Attributes:")
-    kind.__doc__ = f"{text}\n\n    Attributes:{base.partition('Attributes:')[2].rstrip()}{own}"
+    indent = "    " if "\n    Attributes:" in base else ""  # which Python 3.13 removes from docstrings
+    text, _, own = (kind.__doc__ or "").strip().partition(f"\n\n{indent}Attributes:")
+    kind.__doc__ = f"{text}\n\n{indent}Attributes:{base.partition('Attributes:')[2].rstrip()}{own}"
     return kind
 
 

@@ -91,7 +91,7 @@ def test_layouts_are_ranked_and_the_front_has_no_worse_layout() -> None:
     plan = plan_of("dense")
     assert (np.diff(plan.layouts.seconds) >= 0).all()
     assert plan.best == plan.first(1)[0]
-    assert plan.best.seconds == plan.step.seconds
+    assert plan.best.seconds == pytest.approx(plan.step.seconds, rel=1e-9)  # sums in another order
     front = plan.front
     assert len(front) > 3
     assert front[0].seconds == plan.best.seconds
