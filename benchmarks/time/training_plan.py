@@ -24,7 +24,7 @@ import numpy as np
 
 import llmcalc
 from llmcalc.core.errors import LlmcalcError
-from llmcalc.search.training_space import NAMES
+from llmcalc.inputs.training_settings import LAYOUT_NAMES
 
 from .training import model_key
 
@@ -111,7 +111,7 @@ def main() -> None:
     for record in (each for each in records if each["table"] in TABLES):
         own = dict(record["arguments"])
         given = {name: own[name] for name in ("network_gbytes_per_gpu", "precision", "stack") if own.get(name)}
-        layout = {name: own[name] for name in NAMES if own.get(name) is not None}
+        layout = {name: own[name] for name in LAYOUT_NAMES if own.get(name) is not None}
         ranks(record["table"], model_of(record, known), own["gpu"], own["batch"], own["seq"], layout, given)
     for layout, gpu, sequences, seq in LLAMA3:
         ranks(

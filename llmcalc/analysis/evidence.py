@@ -185,10 +185,6 @@ def classes() -> dict[tuple[str, str], Mapping[str, str]]:
     """Return the class of every value, by quantity and mode."""
     from .quantity import quantities
 
-    found: dict[tuple[str, str], Mapping[str, str]]
     found = {(each.name, mode): kinds for each in quantities() for mode, kinds in each.evidence.items()}
-    for name, each in RESULTS.items():
-        with suppress(ModuleNotFoundError):  # NumPy, in the page
-            if each.module:
-                found[each.evidence] = getattr(import_module(f"llmcalc.{each.module}"), name).EVIDENCE
-    return found
+    shown = {name: import_module(f"llmcalc.{each.module}") for name, each in RESULTS.items() if each.module}
+    return {**found, **{RESULTS[name].evidence: getattr(module, name).EVIDENCE for name, module in shown.items()}}

@@ -11,6 +11,9 @@ from .settings import ADAPTERS, GPU, RECOMPUTE, TOKENS
 OF_GPU = ("gpus",)
 ALGORITHMS, ROLLOUTS = ("grpo", "ppo"), ("colocate", "separate")
 LAW_SEQ = 4096  # default tokens per sequence for laws that count attention [deepseek2024, Table 3]
+LAYOUT_NAMES = (  # settings of a layout of ``plan``, each an argument of ``step_time``
+    "tp", "pp", "dp", "cp", "ep", "etp", "sp", "virtual_stages", "micro_batch", "recompute", "zero", "zero_group",
+)  # fmt: skip
 # GPUs of a training run and their use
 MFU = Setting("mfu", AMOUNT, metavar="SHARE",
               help="Model FLOPs utilisation, such as 40% (default: estimated or published).")  # fmt: skip

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import exp, prod
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..calc.memory.fit import read_size
 from ..calc.sharding import MESH, Mesh
@@ -25,7 +23,7 @@ from ..inputs.defaults import RESERVE, default_seq
 from ..inputs.gpus import read_gpus
 from ..inputs.models import read_model
 from ..inputs.settings import RECOMPUTE
-from ..inputs.training_settings import MICRO_BATCH, PLAN, PLAN_GPU, ZERO_GROUP
+from ..inputs.training_settings import LAYOUT_NAMES, MICRO_BATCH, PLAN, PLAN_GPU, ZERO_GROUP
 from ..kernels.interval import QUANTILE
 from ..training.layouts import training_time
 from ..training.machine import precision_of
@@ -34,12 +32,14 @@ from ..training.published_runs import published_fact, published_tokens
 from ..training.run import Run, whole_number
 from ..training.step import TrainingLayout
 from ..training.training_time import TrainingTime
-from .training_space import NAMES, Layouts, TrainingSpace
+
+if TYPE_CHECKING:  # as it needs NumPy, without which the evidence of a plan can be read
+    from .training_space import Layouts, TrainingSpace
 
 SETTINGS = (PLAN_GPU, *PLAN)
 OF_LAYOUT = {
     setting.name: changed(setting, default=None, needs=())
-    for setting in (*MESH, MICRO_BATCH, RECOMPUTE, ZERO_GROUP) if setting.name in NAMES
+    for setting in (*MESH, MICRO_BATCH, RECOMPUTE, ZERO_GROUP) if setting.name in LAYOUT_NAMES
 }  # fmt: skip
 MOST_ALIKE, ALIKE_SHARE = 50, 0.05  # layouts that cannot be told apart at most, and their share of those that fit
 ROUNDED = 0.05  # share of the tokens of a step by which they may be rounded for more data-parallel ranks
@@ -199,22 +199,16 @@ class TrainingPlan(NotebookDisplay):
         if not self.best:
             return []
         bound = self.best.seconds * exp(QUANTILE * table("training_plan")["ratio_error"])
-        order = np.argsort(self.layouts.seconds, kind="stable")
-        most = max(min(MOST_ALIKE, int(ALIKE_SHARE * len(order))), 1)
-        alike = [self.planned(self.layouts, at) for at in order[:most] if self.layouts.seconds[at] <= bound]
+        own = self.layouts.ordered("seconds")
+        most = max(min(MOST_ALIKE, int(ALIKE_SHARE * len(own))), 1)
+        alike = [self.planned(own, at) for at in range(most) if own.seconds[at] <= bound]
         return sorted(alike, key=lambda each: (*each.simplicity, each.seconds))
 
     @cached_property
     def front(self) -> list[PlannedLayout]:
         """Layouts with the shortest time at each memory, the fastest first."""
-        order = np.lexsort((self.layouts.memory_bytes, self.layouts.seconds))
-        memory = self.layouts.memory_bytes[order]
-        least = np.minimum.accumulate(memory) if len(memory) else memory
-        return [
-            self.planned(self.layouts, at)
-            for place, at in enumerate(order)
-            if not place or memory[place] < least[place - 1]
-        ]
+        found = self.layouts.front()
+        return [self.planned(found, at) for at in range(len(found))]
 
     @property
     def rows(self) -> list[PlannedLayout]:
@@ -234,16 +228,11 @@ class TrainingPlan(NotebookDisplay):
         """
         given = read_layout([f"{name}={value}" for name, value in settings.items()], "include")
         for layouts, fits in ((self.layouts, True), (self.others, False)):
-            mask = np.ones(len(layouts), bool)
-            for name, value in given.items():
-                mask &= layouts.columns[name] == (value or 0)
-            places = np.flatnonzero(mask)
-            if len(places):
-                own = self.planned(layouts, int(places[0]))
+            place = layouts.first_with(given)
+            if place is not None:
+                own = self.planned(layouts, place)
                 base = self.best.seconds if self.best else own.seconds
-                return RankedLayout(
-                    int(places[0]) + 1 if fits else None, len(self.layouts), own, own.seconds / base - 1
-                )
+                return RankedLayout(place + 1 if fits else None, len(self.layouts), own, own.seconds / base - 1)
         text = " ".join(f"{name}={value}" for name, value in given.items())
         raise InputError(f"no layout on {self.machine.count} GPUs has {text}", parameter="include")
 
@@ -345,17 +334,18 @@ def find_training_plan(given: Mapping[str, Any]) -> TrainingPlan:
     sequences = _rounded(wanted / seq, machine.count, fix)
     run = changed(run, tokens=sequences * seq, batch_tokens=sequences * seq)
     most = {"pp": own["max_pp"]} if own["max_pp"] else {}
+    from .training_space import TrainingSpace  # needs NumPy
+
     space = TrainingSpace(run, fix, most)
     found = space.joined()
     if not len(found):
         raise _nothing_left(space)
     fits = found.memory_bytes <= room_of(machine)
     layouts, others = found.taken(fits), found.taken(~fits)
-    key = layouts.memory_bytes if own["rank"] == "memory" else layouts.seconds
-    ties = layouts.seconds if own["rank"] == "memory" else layouts.memory_bytes
+    by = ("memory_bytes", "seconds") if own["rank"] == "memory" else ("seconds", "memory_bytes")
     price, is_usual = price_of(machine.accelerator, own["price"]), not (own["node"] or own["network_gbytes_per_gpu"])
     return TrainingPlan(
-        space, len(found), layouts.taken(np.lexsort((ties, key))), others.taken(np.argsort(others.memory_bytes)),
+        space, len(found), layouts.ordered(*by), others.ordered("memory_bytes", "seconds"),
         wanted, own["rank"], include, price, is_usual,
     )  # fmt: skip
 

@@ -38,6 +38,7 @@ from ..core.errors import LlmcalcError
 from ..core.record import NamedTuple, by_layer, changed, record
 from ..core.workload import Workload
 from ..fitting.layouts import divisors
+from ..inputs.training_settings import LAYOUT_NAMES
 from ..kernels.cost import ACTIVATION_BYTES
 from ..kernels.layer_operations import layer_operations
 from ..kernels.operations import Gemm, Operation
@@ -66,9 +67,6 @@ TWICE = 2  # micro-batches and virtual stages of a step whose collectives are co
 FIELDS = {group: Work._fields.index("tp" if group == "etp" else group) for group in ("tp", "etp", "ep", "cp")}
 CALLS = Work._fields.index("calls")
 LEAST_TOKENS = 1024  # of a sequence on a context-parallel rank
-NAMES = (
-    "tp", "pp", "dp", "cp", "ep", "etp", "sp", "virtual_stages", "micro_batch", "recompute", "zero", "zero_group",
-)  # fmt: skip
 
 
 @record
@@ -92,6 +90,23 @@ class Layouts:
         """Return chosen layouts, by a mask or by their numbers."""
         columns = {name: column[chosen] for name, column in self.columns.items()}
         return Layouts(columns, self.seconds[chosen], self.memory_bytes[chosen])
+
+    def ordered(self, *values: str) -> Layouts:
+        """Return the layouts in the order of some of their values, the smallest of the first one first."""
+        return self.taken(np.lexsort([getattr(self, name) for name in reversed(values)]))
+
+    def front(self) -> Layouts:
+        """Return the layouts with the shortest time at each memory, the fastest first."""
+        own = self.ordered("seconds", "memory_bytes")
+        before = np.minimum.accumulate([np.inf, *own.memory_bytes[:-1]])[: len(own)]
+        return own.taken(own.memory_bytes < before)
+
+    def first_with(self, settings: Mapping[str, Any]) -> int | None:
+        """Return the number of the first layout with some settings, or None if there is none."""
+        mask = np.ones(len(self), bool)
+        for name, value in settings.items():
+            mask &= self.columns[name] == (value or 0)
+        return int(mask.argmax()) if mask.any() else None
 
     def row(self, at: int) -> dict[str, Any]:
         """Return the arguments of a layout by name, without those that are not given."""
@@ -183,7 +198,7 @@ class TrainingSpace:
     def joined(self) -> Layouts:
         """Return all layouts."""
         found = [*self.layouts()]
-        columns = {name: np.concatenate([each.columns[name] for each in found] or [[]]) for name in NAMES}
+        columns = {name: np.concatenate([each.columns[name] for each in found] or [[]]) for name in LAYOUT_NAMES}
         numbers = (
             np.concatenate([getattr(each, name) for each in found] or [[]]) for name in ("seconds", "memory_bytes")
         )
@@ -246,7 +261,7 @@ class _SharedWork:
             "virtual_stages": chunk, "micro_batch": micro_batch, "recompute": names[policy], "zero": zero,
             "zero_group": group,
         }  # fmt: skip
-        columns = {name: np.broadcast_to(own[name], shape)[mask] for name in NAMES}
+        columns = {name: np.broadcast_to(own[name], shape)[mask] for name in LAYOUT_NAMES}
         yield Layouts(columns, np.broadcast_to(seconds, shape)[mask], np.broadcast_to(memory, shape)[mask])
 
     # ------------------------------------------------------------------ time

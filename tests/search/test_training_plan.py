@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import llmcalc
 from llmcalc.core.errors import InputError, LlmcalcError
 from llmcalc.data import table
+from llmcalc.inputs.training_settings import LAYOUT_NAMES
 from llmcalc.kernels.interval import QUANTILE
 from llmcalc.search.training_plan import PlannedLayout, TrainingPlan, launch
-from llmcalc.search.training_space import NAMES, RECOMPUTATIONS
+from llmcalc.search.training_space import RECOMPUTATIONS
 
 CASES = {  # a dense model with a number of layers that no number of stages divides, and one with experts
     "dense": ("llama3-8b", ["n_layers=13"], "h100:24", 48, 2048),
@@ -66,7 +67,7 @@ def test_layouts_have_the_time_and_the_memory_of_single_ones(case: str, number: 
 
 def test_no_layout_that_fits_is_left_out() -> None:
     plan = plan_of("dense")
-    found = {tuple(plan.layouts.row(at).get(name) for name in NAMES) for at in range(len(plan.layouts))}
+    found = {tuple(plan.layouts.row(at).get(name) for name in LAYOUT_NAMES) for at in range(len(plan.layouts))}
     asked = 0
     for tp, pp, sp, micro_batch, recompute, zero in product(
         (1, 3, 8), (1, 2, 6), (False, True), (1, 2), RECOMPUTATIONS, (0, 1, 2, 3)
@@ -83,7 +84,7 @@ def test_no_layout_that_fits_is_left_out() -> None:
         except LlmcalcError:  # 3 ranks do not divide the heads
             fits = False
         asked += fits
-        assert (tuple(row.get(name) for name in NAMES) in found) is fits, row
+        assert (tuple(row.get(name) for name in LAYOUT_NAMES) in found) is fits, row
     assert asked > 50
 
 
