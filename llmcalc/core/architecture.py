@@ -371,9 +371,9 @@ def model_of(architecture: Architecture) -> tuple[Architecture, int]:
 
 
 def declare(layer: Layer) -> Declaration:
-    """Return the declaration of a layer. Equal layers share one, and each keeps its own as long as it lives.
+    """Return the declaration of a layer, which equal layers share.
 
-    So the identity of a declaration can be a key, however many layers of other models are declared between two uses.
+    A layer keeps its declaration, so its identity can be used as a key as long as the layer exists.
     """
     own = layer.__dict__
     if "_declaration" not in own:
@@ -384,7 +384,7 @@ def declare(layer: Layer) -> Declaration:
 
 @lru_cache(maxsize=8192)
 def shared_declaration(layer: Layer) -> Declaration:
-    """Return the declaration of all layers that equal this one."""
+    """Return the cached declaration of layers that are equal to this one."""
     return layer.declare().bind(layer)
 
 

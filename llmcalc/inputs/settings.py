@@ -251,11 +251,11 @@ def mesh_on(settings: Mapping[str, Any], count: int) -> Mesh:
     etp = settings.get("etp") or (1 if dp % (settings.get("ep") or 1) else None)
     mesh = mesh_settings({**settings, "dp": dp, "etp": etp})
     if mesh.ranks != count:
-        is_chosen = not settings.get("dp")  # nobody has asked for that number of replicas
-        names, product = ("tp · pp · cp", others) if is_chosen else ("dp · tp · pp · cp", mesh.ranks)
+        given = settings.get("dp")
+        names, product = ("dp · tp · pp · cp", mesh.ranks) if given else ("tp · pp · cp", others)
         text = f"{names} is {product:,}, but there are {count:,} GPUs"
         hint = "set {tp}, {pp} and {cp} so that their product divides the GPUs"
-        raise InputError(text, parameter="gpu" if is_chosen else "dp", hint=hint)
+        raise InputError(text, parameter="dp" if given else "gpu", hint=hint)
     return mesh
 
 

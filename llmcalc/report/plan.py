@@ -10,6 +10,7 @@ from ..core.printable import three_digits
 from ..data import table
 from ..inputs.training_settings import PLAN
 from ..search.training_plan import PlannedLayout, TrainingPlan
+from ..training.programs import programs
 from .document import Document, Table, assumed_settings, columns
 from .heading import model_document
 from .numbers import BYTES, dollars, duration, percent, readable
@@ -114,7 +115,9 @@ def _tables(result: TrainingPlan) -> Iterator[Table]:
 
 
 def _notes(result: TrainingPlan) -> Iterator[str]:
-    fit = len(result.layouts)
+    fit, program = len(result.layouts), result.space.run.program
+    if program.name not in programs():
+        yield f"times of {program.title}"
     yield f"{result.valued:,} layouts were computed, of which {fit:,} fit in {readable(result.room, BYTES)}"
     error = 100 * table("training_plan")["ratio_error"]
     alike = len(result.indistinguishable)

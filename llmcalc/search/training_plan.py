@@ -33,7 +33,7 @@ from ..training.run import Run, whole_number
 from ..training.step import TrainingLayout
 from ..training.training_time import TrainingTime
 
-if TYPE_CHECKING:  # as it needs NumPy, without which the evidence of a plan can be read
+if TYPE_CHECKING:  # needs NumPy, which the evidence of a plan does not
     from .training_space import Layouts, TrainingSpace
 
 SETTINGS = (PLAN_GPU, *PLAN)

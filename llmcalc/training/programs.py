@@ -73,7 +73,7 @@ def programs() -> dict[str, Program]:
 
 
 def program(name: str | None) -> Program:
-    """Return a program by name. That of another name is any program, and its title says so.
+    """Return a program by name. An unknown name has the facts of any program, and a title that says that it is unknown.
 
     >>> program("torchtitan").title, program("megatron-ml").title
     ('torchtitan', "any program ('megatron-ml' is unknown; did you mean megatron-lm?)")

@@ -17,6 +17,7 @@ from llmcalc.core.errors import InputError, LlmcalcError
 from llmcalc.data import table
 from llmcalc.inputs.training_settings import LAYOUT_NAMES
 from llmcalc.kernels.interval import QUANTILE
+from llmcalc.report.plan import plan_document
 from llmcalc.search.training_plan import PlannedLayout, TrainingPlan, launch
 from llmcalc.search.training_space import RECOMPUTATIONS
 
@@ -198,3 +199,9 @@ def test_train_gives_the_same_step_and_memory(fix: dict[str, Any]) -> None:
     assert run.step_time.seconds == pytest.approx(found.best.seconds)
     assert run.fit is not None
     assert run.fit.needed == pytest.approx(found.best.memory_bytes, rel=1e-4)
+
+
+def test_an_unknown_program_is_noted() -> None:
+    for stack, is_noted in (("torchtitan", False), ("homegrown", True), (None, False)):
+        notes = plan_document(llmcalc.plan("llama3-8b", "h100:8", stack=stack)).notes
+        assert any("'homegrown' is unknown" in note for note in notes) is is_noted
